@@ -1,0 +1,138 @@
+"""Running a plan: one stage after the other, each published whole, with a line for the person at each border."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from jobs.plan import PlannedStage
+from jobs.progress import Progress
+from jobs.stages import PAPERS, StageContext, StageOutcome
+from qa_core.artifacts import RunStore
+from qa_core.config import LecternConfig
+from qa_core.errors import UserError
+from qa_core.manifest import Manifest, git_commit, now, package_versions
+
+
+def run_plan(
+    config: LecternConfig, store: RunStore, plan: Sequence[PlannedStage], console: Console, address: str | None = None
+) -> None:
+    """Carry out ``plan``. Ray is started only when a stage has to run."""
+    width = max(len(planned.stage.name) for planned in plan)
+    with ExitStack() as stack:
+        stack.enter_context(_only_one(store))
+        connected = False
+        for planned in plan:
+            label = planned.stage.name.ljust(width)
+            if planned.action == "skip":
+                console.print(f"[dim]= {label}  unchanged, skipped[/dim]")
+                continue
+            if not connected:
+                _connect(stack, console, address)
+                connected = True
+            outcome, seconds = _run_stage(config, store, planned, console)
+            console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(outcome))}")
+
+
+def _connect(stack: ExitStack, console: Console, address: str | None) -> None:
+    from jobs.ray_session import ray_session
+
+    started = time.monotonic()
+    with console.status("starting Ray") if console.is_terminal else ExitStack():
+        stack.enter_context(ray_session(address))
+    import ray
+
+    cpus, gpus = (ray.cluster_resources().get(name, 0) for name in ("CPU", "GPU"))
+    console.print(f"[dim]  Ray is up after {time.monotonic() - started:.1f} s: {cpus:g} CPUs, {gpus:g} GPUs[/dim]")
+
+
+def _run_stage(
+    config: LecternConfig, store: RunStore, planned: PlannedStage, console: Console
+) -> tuple[StageOutcome, float]:
+    from jobs.ray_session import require_resources
+
+    stage = planned.stage
+    needed = stage.resources(config)
+    require_resources(stage.name, needed.num_cpus, needed.num_gpus)
+    outputs = {name: store.artifact(name) for name in stage.outputs}
+    for artifact in outputs.values():
+        artifact.clear_staging()
+    context = StageContext(
+        config=config,
+        inputs={name: store.artifact(name) for name in planned.inputs if name != PAPERS},
+        outputs=outputs,
+        scratch=store.scratch(stage.name, planned.fingerprint),
+        progress=Progress(console, stage.name),
+    )
+    started, clock = now(), time.monotonic()
+    if not console.is_terminal:
+        console.print(f"  {stage.name} ...")
+    outcome = stage.run(context)
+    seconds = time.monotonic() - clock
+    for name in reversed(stage.outputs):  # the first output's manifest says that all of them are there
+        outputs[name].publish(_manifest(config, planned, name, outcome, started, seconds))
+    store.drop_scratch(stage.name)
+    return outcome, seconds
+
+
+def _manifest(
+    config: LecternConfig, planned: PlannedStage, name: str, outcome: StageOutcome, started: str, seconds: float
+) -> Manifest:
+    return Manifest(
+        artifact=name,
+        stage=planned.stage.name,
+        fingerprint=planned.fingerprint,
+        inputs=dict(planned.inputs),
+        config=dict(planned.settings),
+        seed=config.run.seed,
+        num_rows=outcome.num_rows.get(name, 0),
+        rejected=dict(outcome.rejected),
+        metrics=dict(outcome.metrics),
+        packages=package_versions(),
+        git_commit=git_commit(),
+        started=started,
+        finished=now(),
+        seconds=round(seconds, 3),
+    )
+
+
+def _in_words(outcome: StageOutcome) -> str:
+    parts = [
+        f"{name.replace('_', ' ')} {_figure(value)}" for name, value in outcome.metrics.items() if _is_short(value)
+    ]
+    if outcome.rejected:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(outcome.rejected.items()))
+        parts.append(f"rejected: {reasons}")
+    return " · ".join(parts)
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, int | float | str) and len(str(value)) <= 48
+
+
+def _figure(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def _only_one(store: RunStore) -> Iterator[None]:
+    """Hold the run's lock; two commands writing one folder would tear each other's staging."""
+    if not store.is_local:  # object stores have no locks; the last complete artifact wins there
+        yield
+        return
+    folder = Path(store.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another lectern command is working in {folder}", "Wait for it, or use another run.name=NAME."
+            ) from error
+        yield

@@ -1,0 +1,114 @@
+"""What a command would do: which stages run, which are skipped, and which were made with other settings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from qa_core.corpus.readers import find_papers
+
+from jobs.stages import PAPERS, Stage, producer
+from qa_core.artifacts import RunStore
+from qa_core.config import LecternConfig
+from qa_core.errors import UserError
+from qa_core.manifest import Manifest, digest, fingerprint, flatten
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage and what is to happen to it."""
+
+    stage: Stage
+    fingerprint: str
+    inputs: Mapping[str, str]
+    settings: Mapping[str, Any]
+    action: Literal["run", "skip", "replace"]
+    reason: str
+
+
+def make_plan(
+    config: LecternConfig, store: RunStore, stages: Sequence[Stage], *, force: bool = False
+) -> list[PlannedStage]:
+    """The plan for ``stages``; raises :class:`UserError` where an artifact differs and ``force`` is not given."""
+    known: dict[str, str] = {}
+    if any(PAPERS in stage.reads(config) for stage in stages):
+        known[PAPERS] = papers_fingerprint(config.chunk.papers)
+    plan = []
+    for stage in stages:
+        inputs = {name: known.get(name) or _made_before(store, stage, name) for name in stage.reads(config)}
+        planned = _plan_stage(config, store, stage, inputs, force)
+        known.update(dict.fromkeys(stage.outputs, planned.fingerprint))
+        plan.append(planned)
+    return plan
+
+
+def papers_fingerprint(folder: str) -> str:
+    """Hash over the names and bytes of the papers."""
+    return digest([[paper.source, _content_hash(paper.read)] for paper in find_papers(folder)])
+
+
+def _content_hash(read: Any) -> str:
+    try:
+        return hashlib.sha256(read()).hexdigest()
+    except OSError as error:  # the chunk stage rejects the file by name; here it only has to count as a change
+        return f"unreadable: {type(error).__name__}"
+
+
+def _made_before(store: RunStore, stage: Stage, name: str) -> str:
+    manifest = store.artifact(name).manifest()
+    if manifest is None:
+        raise UserError(
+            f"{stage.name} needs {store.uri}/{name}, which is not there",
+            f"Run `lectern {producer(name).name}` first, or `lectern run` for all stages.",
+        )
+    return manifest.fingerprint
+
+
+def _plan_stage(
+    config: LecternConfig, store: RunStore, stage: Stage, inputs: Mapping[str, str], force: bool
+) -> PlannedStage:
+    settings = flatten({name: getattr(config, name).model_dump(mode="json") for name in stage.sections})
+    settings["run.seed"] = config.run.seed
+    wanted = fingerprint(stage.name, stage.version, settings, inputs)
+
+    def planned(action: Literal["run", "skip", "replace"], reason: str) -> PlannedStage:
+        return PlannedStage(stage, wanted, inputs, settings, action, reason)
+
+    try:
+        manifests = {name: store.artifact(name).manifest() for name in stage.outputs}
+        if any(manifest is None for manifest in manifests.values()):
+            return planned("run", "not made yet")
+        difference = _difference(stage, manifests[stage.outputs[0]], wanted, settings, inputs)
+        if difference is None:
+            for name, manifest in manifests.items():
+                assert manifest is not None
+                store.artifact(name).verify(manifest)
+            return planned("skip", "complete and unchanged")
+    except UserError as error:
+        if not force:
+            raise
+        return planned("replace", error.problem)
+    if not force:
+        raise UserError(
+            f"{store.uri}/{stage.outputs[0]} was made differently: {difference}",
+            "Give --force to replace it and what follows from it, or run.name=ANOTHER to keep both.",
+        )
+    return planned("replace", difference)
+
+
+def _difference(
+    stage: Stage, manifest: Manifest | None, wanted: str, settings: Mapping[str, Any], inputs: Mapping[str, str]
+) -> str | None:
+    """Which settings or inputs differ from those in the manifest; None when nothing does."""
+    assert manifest is not None
+    if manifest.fingerprint == wanted:
+        return None
+    changes = [
+        f"{key} was {manifest.config.get(key, 'unset')!r}, now {settings.get(key, 'unset')!r}"
+        for key in sorted(manifest.config.keys() | settings.keys())
+        if manifest.config.get(key) != settings.get(key)
+    ]
+    changes += [f"input {name} changed" for name in sorted(inputs) if manifest.inputs.get(name) != inputs[name]]
+    return "; ".join(changes) or f"the {stage.name} stage itself is of another version"

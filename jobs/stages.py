@@ -1,0 +1,139 @@
+"""The stages in order: what each reads, what it writes and which settings are part of its identity."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.progress import Progress
+from qa_core.artifacts import Artifact
+from qa_core.config import LecternConfig
+
+PAPERS = "papers"
+"""The one input that is not an artifact: the user's folder, identified by the bytes in it."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """All that a stage's ``run`` is given. Nothing else decides what it does."""
+
+    config: LecternConfig
+    inputs: Mapping[str, Artifact]
+    outputs: Mapping[str, Artifact]
+    """Write into their staging folders; the runner publishes them when ``run`` returns."""
+    scratch: str
+    """Address of a folder that survives a kill, for checkpoints of just these settings and inputs."""
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What a stage did, for the manifest and for the line a person reads."""
+
+    num_rows: Mapping[str, int]
+    rejected: Mapping[str, int]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Most that a stage holds at once."""
+
+    num_cpus: float
+    num_gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One arrow of the pipeline."""
+
+    name: str
+    """The command that runs it alone."""
+    module: str
+    version: int
+    """Raised when the same settings give other bytes than before."""
+    sections: tuple[str, ...]
+    """Config sections that are part of the result's identity."""
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    """The first is published last: its manifest says that the stage is complete."""
+    resources: Callable[[LecternConfig], Resources]
+    help: str
+
+    def run(self, context: StageContext) -> StageOutcome:
+        """Import the job only now, so that no command pays for the libraries of another."""
+        outcome: StageOutcome = importlib.import_module(self.module).run(context)
+        return outcome
+
+    def reads(self, config: LecternConfig) -> tuple[str, ...]:
+        """The inputs under ``config``: a pretrained base model does not look at the papers."""
+        if self.name == "base-model" and config.base_model.source == "pretrained":
+            return tuple(name for name in self.inputs if name != PAPERS)
+        return self.inputs
+
+
+def _data(section: str) -> Callable[[LecternConfig], Resources]:
+    def resources(config: LecternConfig) -> Resources:
+        compute = getattr(config, section).compute
+        return Resources(compute.num_workers * compute.cpus_per_worker, compute.num_workers * compute.gpus_per_worker)
+
+    return resources
+
+
+def _training(config: LecternConfig) -> Resources:
+    compute = config.finetune.compute
+    return Resources(compute.num_workers * compute.cpus_per_worker, compute.num_workers if compute.use_gpu else 0)
+
+
+def _sweep(config: LecternConfig) -> Resources:
+    one, trials = _training(config), config.tune.compute.max_concurrent_trials
+    return Resources(one.num_cpus * trials, one.num_gpus * trials)
+
+
+PIPELINE: tuple[Stage, ...] = (
+    Stage(
+        "base-model", "jobs.base_model", 1, ("base_model",), (PAPERS,), ("base",), lambda config: Resources(1.0),
+        "Resolve the base model, or build a small one from the papers.",
+    ),
+    Stage(
+        "chunk", "jobs.chunk", 1, ("chunk",), (PAPERS, "base"), ("chunks", "chunks_rejected"), _data("chunk"),
+        "Cut papers into structure-aware chunks with exact offsets.",
+    ),
+    Stage(
+        "generate-qa", "jobs.generate_qa", 1, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"), _data("generate_qa"),
+        "Make question/answer rows with evidence from the chunks.",
+    ),
+    Stage(
+        "index", "jobs.build_index", 1, ("index",), ("chunks",), ("index",), _data("index"),
+        "Embed the chunks into a FAISS index.",
+    ),
+    Stage(
+        "finetune", "jobs.finetune", 1, ("finetune", "retrieval"), ("qa", "chunks", "base"), ("adapter",), _training,
+        "Fine-tune the base model with QLoRA on Ray Train.",
+    ),
+    Stage(
+        "convert", "jobs.convert", 1, ("convert", "retrieval"), ("adapter", "base", "chunks", "qa"), ("gguf",),
+        lambda config: Resources(config.convert.compute.num_cpus, config.convert.compute.num_gpus),
+        "Merge, convert to GGUF, calibrate and quantise, with a parity check.",
+    ),
+    Stage(
+        "eval", "jobs.eval", 1, ("eval", "retrieval", "generation"), ("qa", "chunks", "index", "gguf"), ("eval",),
+        lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
+        "Measure answers on the test split, with and without retrieval.",
+    ),
+)  # fmt: skip
+"""What `lectern run` runs."""
+
+TUNE = Stage(
+    "tune", "jobs.tune", 1, ("tune", "finetune", "retrieval"), ("qa", "chunks", "base"), ("sweep",), _sweep,
+    "Search hyperparameters with Ray Tune; best.yaml goes back in with --config.",
+)  # fmt: skip
+
+STAGES: dict[str, Stage] = {stage.name: stage for stage in (*PIPELINE, TUNE)}
+
+
+def producer(artifact: str) -> Stage:
+    """The stage that writes ``artifact``."""
+    return next(stage for stage in STAGES.values() if artifact in stage.outputs)

@@ -1,0 +1,1 @@
+"""What Lectern computes: pure functions and small classes that know nothing of a cluster."""

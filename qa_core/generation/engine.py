@@ -1,0 +1,194 @@
+"""Answers from a GGUF model: many requests at once, from plain code or from asyncio.
+
+One thread owns the context and steps the scheduler; llama.cpp releases the interpreter lock while it computes. Everybody
+else only puts requests into an inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from qa_core.config import GenerationSettings
+from qa_core.errors import UserError
+from qa_core.generation.llama import LlamaContext, LlamaModel
+from qa_core.generation.sampling import SamplingParams
+from qa_core.generation.scheduler import Delta, FinishReason, Request, Scheduler
+from qa_core.generation.template import ChatTemplate
+from qa_core.schemas import Message
+
+__all__ = ["Completion", "Delta", "Engine", "PromptTooLong", "SamplingParams"]
+
+
+class PromptTooLong(UserError):
+    """The prompt and the answer that was asked for do not fit into the context together."""
+
+    def __init__(self, prompt_tokens: int, limit: int) -> None:
+        super().__init__(
+            f"the prompt has {prompt_tokens} tokens and at most {limit} fit beside the answer",
+            "Ask for fewer max_tokens, send less context, or raise generation.n_ctx.",
+        )
+        self.prompt_tokens = prompt_tokens
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[type[PromptTooLong], tuple[int, int]]:  # type: ignore[override]
+        return type(self), (self.prompt_tokens, self.limit)
+
+
+@dataclass(frozen=True)
+class Completion:
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    """The end token included."""
+
+
+class Engine:
+    """A model file ready to answer, ``settings.n_seq_max`` requests at a time; more wait their turn in order.
+
+    Raises :class:`UserError` for a file that is missing, damaged or without a chat template.
+    """
+
+    def __init__(self, model_path: Path, settings: GenerationSettings) -> None:
+        self.settings = settings
+        self._model = LlamaModel(model_path, settings.compute.n_gpu_layers)
+        if (source := self._model.chat_template) is None:
+            raise UserError(f"{model_path} carries no chat template", "Convert a model with a chat template.")
+        self._template = ChatTemplate(source, self._model.bos_text, self._model.eos_text)
+        control = [text for text in self._model.control_tokens if text]
+        self._control = re.compile("|".join(map(re.escape, sorted(control, key=len, reverse=True))) or "(?!)")
+        compute = settings.compute
+        n_batch = max(compute.n_batch, settings.n_seq_max)
+        self._context = LlamaContext(self._model, settings.n_ctx, settings.n_seq_max, n_batch, compute.n_threads)
+        self._scheduler = Scheduler(self._context)
+        self._inbox: list[Request] = []
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="lectern-engine", daemon=True)
+        self._thread.start()
+
+    def chat_prompt(self, messages: Sequence[Message]) -> str:
+        """The prompt for ``messages`` in the model's own template, up to where the answer begins.
+
+        A control token inside a message is broken up, so that no text can pretend to be another turn.
+        """
+        safe = [
+            Message(role=message["role"], content=self._control.sub(_break_up, message["content"]))
+            for message in messages
+        ]
+        return self._template.render(safe)
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._model.tokenize(text))
+
+    @property
+    def num_running(self) -> int:
+        """Requests that hold a slot now."""
+        return self._scheduler.num_running
+
+    def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[Completion]:
+        """One completion for each prompt, in order; blocks. On an idle engine the same call gives the same answers."""
+        tokens = [self._tokenize(prompt, params) for prompt in prompts]
+        collectors = [_Collector() for _ in tokens]
+        requests = [
+            Request(ids, params, collector.on_delta, collector.done.set_exception)
+            for ids, collector in zip(tokens, collectors, strict=True)
+        ]
+        self._submit(requests)
+        try:
+            return [collector.done.result() for collector in collectors]
+        except BaseException:
+            self._cancel(requests)
+            raise
+
+    async def stream(self, prompt: str, params: SamplingParams) -> AsyncIterator[Delta]:
+        """The answer as it is made. Leaving the iteration early, or cancelling the task, frees the slot."""
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Delta | Exception] = asyncio.Queue()
+
+        def put(event: Delta | Exception) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        request = Request(self._tokenize(prompt, params), params, put, put)
+        self._submit([request])
+        try:
+            while True:
+                event = await events.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                if event.finish_reason:
+                    return
+        finally:
+            self._cancel([request])
+
+    def close(self) -> None:
+        """End the thread and free the memory; requests that still run fail."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        self._context.close()
+        self._model.close()
+
+    def _tokenize(self, prompt: str, params: SamplingParams) -> list[int]:
+        tokens = self._model.tokenize(prompt)
+        limit = self.settings.n_ctx - params.max_tokens
+        if len(tokens) > limit:
+            raise PromptTooLong(len(tokens), limit)
+        if not tokens:
+            raise UserError("the prompt is empty")
+        return tokens
+
+    def _submit(self, requests: Sequence[Request]) -> None:
+        with self._wake:
+            if self._closed:
+                raise RuntimeError("the engine is closed")
+            self._inbox.extend(requests)
+            self._wake.notify()
+
+    def _cancel(self, requests: Iterable[Request]) -> None:
+        with self._wake:
+            for request in requests:
+                request.cancelled = True
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._inbox or self._scheduler.busy or self._closed)
+                self._scheduler.add(self._inbox)
+                self._inbox.clear()
+                closed = self._closed
+            if closed:
+                self._scheduler.fail(RuntimeError("the engine was closed"))
+                return
+            try:
+                self._scheduler.step()
+            except Exception as error:  # told to every waiting request; the thread must outlive one bad batch
+                self._scheduler.fail(error)
+
+
+class _Collector:
+    """Joins the deltas of one request into a completion."""
+
+    def __init__(self) -> None:
+        self.done: Future[Completion] = Future()
+        self._text: list[str] = []
+
+    def on_delta(self, delta: Delta) -> None:
+        self._text.append(delta.text)
+        if delta.finish_reason:
+            text = "".join(self._text)
+            self.done.set_result(Completion(text, delta.finish_reason, delta.prompt_tokens, delta.completion_tokens))
+
+
+def _break_up(match: re.Match[str]) -> str:
+    return f"{match[0][0]} {match[0][1:]}"

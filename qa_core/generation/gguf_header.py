@@ -1,0 +1,182 @@
+"""Reads and checks the header of a GGUF file before llama.cpp maps it.
+
+llama.cpp trusts much of what a file says (integer overflows in its reader have been exploited, e.g. CVE-2025-53630), and
+a truncated file can kill the process when a page behind its end is touched. So every count, length and extent is held
+against the size of the file here first.
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+from qa_core.errors import UserError
+
+_MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_STRING, _ARRAY = 8, 9
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_MAX_DIMENSIONS = 4
+_MAX_KEY_BYTES = 65_535
+_MIN_KEY_VALUE_BYTES = 13
+"""Key length, no key, value type, one byte."""
+_MIN_TENSOR_BYTES = 24
+"""Name length, number of dimensions, type, offset."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    shape: tuple[int, ...]
+    """In GGUF's order, fastest dimension first."""
+    type: GGMLQuantizationType
+    nbytes: int
+
+    @property
+    def num_weights(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class GGUFHeader:
+    metadata: Mapping[str, Any]
+    """Scalars and strings; of an array only its length."""
+    tensors: Mapping[str, TensorInfo]
+
+    @property
+    def num_weights(self) -> int:
+        return sum(tensor.num_weights for tensor in self.tensors.values())
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * sum(tensor.nbytes for tensor in self.tensors.values()) / self.num_weights
+
+
+class Damaged(ValueError):
+    """What is wrong with the file, in a few words."""
+
+
+def read_header(path: Path) -> GGUFHeader:
+    """The checked header of the model at ``path``; raises :class:`UserError` when it is missing or damaged."""
+    remedy = "Run the convert stage again, or give the path of a whole .gguf file."
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _read(_Cursor(data))
+    except Damaged as error:
+        raise UserError(f"model file {path} is damaged: {error}", remedy) from error
+    except ValueError as error:  # an empty file cannot be mapped
+        raise UserError(f"model file {path} is damaged: it is empty", remedy) from error
+    except OSError as error:
+        raise UserError(f"model file {path} cannot be read: {error.strerror}", remedy) from error
+
+
+class _Cursor:
+    """A position in the file that refuses to leave it."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
+        self.size = len(data)
+        self.offset = 0
+
+    def take(self, nbytes: int) -> int:
+        """Step over ``nbytes``; returns where they start."""
+        start = self.offset
+        if nbytes > self.size - start:
+            raise Damaged(f"{nbytes} bytes are announced at byte {start}, the file ends at {self.size}")
+        self.offset += nbytes
+        return start
+
+    def scalar(self, layout: str) -> Any:
+        return struct.unpack_from(layout, self.data, self.take(struct.calcsize(layout)))[0]
+
+    def raw(self) -> bytes:
+        start = self.take(self.scalar("<Q"))
+        return self.data[start : self.offset]
+
+    def text(self) -> str:
+        try:
+            return self.raw().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Damaged(f"the text before byte {self.offset} is not UTF-8") from error
+
+    def value(self) -> Any:
+        kind = self.scalar("<I")
+        if kind == _STRING:
+            return self.text()
+        return self._skip_array() if kind == _ARRAY else self.scalar(_layout(kind))
+
+    def _skip_array(self) -> int:
+        kind, length = self.scalar("<I"), self.scalar("<Q")
+        if kind != _STRING:
+            self.take(length * struct.calcsize(_layout(kind)))
+            return length
+        if length > self.size:
+            raise Damaged(f"an array of {length} texts is announced at byte {self.offset}")
+        for _ in range(length):
+            self.take(self.scalar("<Q"))
+        return length
+
+
+def _layout(kind: int) -> str:
+    if kind not in _SCALARS:
+        raise Damaged(f"unknown value type {kind}")
+    return _SCALARS[kind]
+
+
+def _read(cursor: _Cursor) -> GGUFHeader:
+    start = cursor.take(len(_MAGIC))
+    if (magic := cursor.data[start : cursor.offset]) != _MAGIC:
+        raise Damaged(f"it starts with {magic!r} instead of {_MAGIC!r}")
+    if (version := cursor.scalar("<I")) not in _VERSIONS:
+        raise Damaged(f"GGUF version {version} is not one of {_VERSIONS}")
+    num_tensors, num_values = cursor.scalar("<Q"), cursor.scalar("<Q")
+    if num_values * _MIN_KEY_VALUE_BYTES + num_tensors * _MIN_TENSOR_BYTES > cursor.size:
+        raise Damaged(f"{num_tensors} tensors and {num_values} values are announced in {cursor.size} bytes")
+    metadata = {_key(cursor): cursor.value() for _ in range(num_values)}
+    entries = [_tensor(cursor) for _ in range(num_tensors)]
+    _check_extents(entries, cursor, metadata.get("general.alignment", 32))
+    tensors = {name: info for name, info, _ in entries}
+    if len(metadata) != num_values or len(tensors) != num_tensors:
+        raise Damaged("a key or a tensor occurs twice")
+    return GGUFHeader(metadata, tensors)
+
+
+def _key(cursor: _Cursor) -> str:
+    key = cursor.text()
+    if not key or len(key) > _MAX_KEY_BYTES:
+        raise Damaged(f"a key of {len(key)} characters ends at byte {cursor.offset}")
+    return key
+
+
+def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
+    """Name, description and offset in the data section of one tensor."""
+    name, num_dimensions = cursor.text(), cursor.scalar("<I")
+    if not 1 <= num_dimensions <= _MAX_DIMENSIONS:
+        raise Damaged(f"tensor {name!r} has {num_dimensions} dimensions")
+    shape = tuple(cursor.scalar("<Q") for _ in range(num_dimensions))
+    kind, offset = cursor.scalar("<I"), cursor.scalar("<Q")
+    if kind not in set(GGMLQuantizationType):
+        raise Damaged(f"tensor {name!r} has the unknown type {kind}")
+    block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
+    if 0 in shape or shape[0] % block:
+        raise Damaged(f"tensor {name!r} of type {GGMLQuantizationType(kind).name} has the shape {shape}")
+    return name, TensorInfo(shape, GGMLQuantizationType(kind), math.prod(shape) // block * block_bytes), offset
+
+
+def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: _Cursor, alignment: object) -> None:
+    """Every tensor is aligned and lies inside the file."""
+    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
+        raise Damaged(f"general.alignment={alignment!r} is not a power of two")
+    data_start = math.ceil(cursor.offset / alignment) * alignment
+    for name, info, offset in entries:
+        if offset % alignment:
+            raise Damaged(f"tensor {name!r} is not aligned to {alignment} bytes")
+        if data_start + offset + info.nbytes > cursor.size:
+            raise Damaged(f"tensor {name!r} ends behind the end of the file")

@@ -1,0 +1,173 @@
+"""Continuous batching: every step decodes one token of each running request and a piece of the prompts that wait.
+
+The method is iteration-level scheduling (Yu et al., Orca, OSDI 2022) with chunked prefill (Agrawal et al., Sarathi-Serve,
+OSDI 2024).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from qa_core.generation.detokenizer import Detokenizer
+from qa_core.generation.llama import LlamaContext
+from qa_core.generation.sampling import Sampler, SamplingParams
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What one step adds to an answer; the last one has a ``finish_reason``."""
+
+    text: str
+    finish_reason: FinishReason | None
+    prompt_tokens: int
+    completion_tokens: int
+    """Tokens so far, the end token included."""
+
+
+@dataclass(eq=False)
+class Request:
+    """One completion on its way through the scheduler."""
+
+    tokens: list[int]
+    params: SamplingParams
+    on_delta: Callable[[Delta], None]
+    on_error: Callable[[Exception], None]
+    cancelled: bool = False
+    """Set from any thread; the next step frees the slot."""
+    num_done: int = 0
+    """Prompt and completion tokens that are in the cache."""
+    num_completion: int = 0
+    sampler: Sampler = field(init=False)
+    text: Detokenizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sampler = Sampler(self.params)
+        self.text = Detokenizer(self.params.stop)
+
+    @property
+    def num_pending(self) -> int:
+        """Tokens that the cache does not have yet: the rest of the prompt, or the one token drawn last."""
+        return len(self.tokens) - self.num_done
+
+
+class Scheduler:
+    """Owns a context and the slots in it. All methods belong to one thread."""
+
+    def __init__(self, context: LlamaContext) -> None:
+        self._context = context
+        self._waiting: deque[Request] = deque()
+        self._running: dict[int, Request] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting or self._running)
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    def add(self, requests: Iterable[Request]) -> None:
+        self._waiting.extend(requests)
+
+    def step(self) -> None:
+        """One decode call; every token drawn is told to its request."""
+        self._drop_cancelled()
+        self._admit()
+        drawn = self._decode()
+        for slot, row in drawn.items():
+            self._draw(slot, row)
+
+    def fail(self, error: Exception) -> None:
+        """Give up every request, and start again with an empty cache."""
+        requests = [*self._running.values(), *self._waiting]
+        self._running.clear()
+        self._waiting.clear()
+        self._context.clear()
+        for request in requests:
+            request.on_error(error)
+
+    def _drop_cancelled(self) -> None:
+        self._waiting = deque(request for request in self._waiting if not request.cancelled)
+        for slot in [slot for slot, request in self._running.items() if request.cancelled]:
+            self._free(slot)
+
+    def _admit(self) -> None:
+        if not self._running:
+            self._context.clear()  # so that the same prompts on an idle engine always meet the same cache
+        free = [slot for slot in range(self._context.n_seq_max) if slot not in self._running]
+        for slot in free[: len(self._waiting)]:
+            self._running[slot] = self._waiting.popleft()
+        self._close_gaps()
+
+    def _close_gaps(self) -> None:
+        """Move the highest slots into free lower ones: llama.cpp decodes sequences together only without gaps."""
+        for target in range(len(self._running)):
+            if target not in self._running:
+                source = max(self._running)
+                self._context.move(source, target)
+                self._running[target] = self._running.pop(source)
+
+    def _decode(self) -> dict[int, int]:
+        """Fill and run one batch; returns the row with the logits of each slot that is ready to draw a token."""
+        counts = self._share_batch()
+        tokens: list[int] = []
+        positions: list[int] = []
+        sequences: list[int] = []
+        wanted: list[bool] = []
+        rows: dict[int, int] = {}
+        for slot in sorted(counts):  # ascending, or llama.cpp splits the batch
+            request, count = self._running[slot], counts[slot]
+            end = request.num_done + count
+            tokens += request.tokens[request.num_done : end]
+            positions += range(request.num_done, end)
+            sequences += [slot] * count
+            ready = end == len(request.tokens)
+            wanted += [False] * (count - 1) + [ready]
+            request.num_done = end
+            if ready:
+                rows[slot] = len(tokens) - 1
+        if tokens:
+            self._context.decode(tokens, positions, sequences, wanted)
+        return rows
+
+    def _share_batch(self) -> dict[int, int]:
+        """Tokens of each slot in this step: first one for every running answer, then prompts in slot order."""
+        answering = {slot: 1 for slot, request in self._running.items() if request.num_completion}
+        room = self._context.n_batch - len(answering)
+        if answering:
+            room = min(room, self._context.n_batch // 2)  # a long prompt must not hold up the answers for long
+        counts = dict(answering)
+        for slot in sorted(self._running.keys() - answering.keys()):
+            if room and (count := min(room, self._running[slot].num_pending)):
+                counts[slot] = count
+                room -= count
+        return counts
+
+    def _draw(self, slot: int, row: int) -> None:
+        request, model = self._running[slot], self._context.model
+        token = request.sampler.choose(self._context.logits(row))
+        request.tokens.append(token)
+        request.num_completion += 1
+        ended = model.ends_generation(token)
+        text = "" if ended else request.text.push(model.piece(token))
+        reason: FinishReason | None = None
+        if ended or request.text.stopped:
+            reason = "stop"
+        elif request.num_completion >= request.params.max_tokens:
+            reason = "length"
+        if reason:
+            text += request.text.finish()
+            reason = "stop" if request.text.stopped else reason
+            self._free(slot)
+        if text or reason:
+            num_prompt = len(request.tokens) - request.num_completion
+            request.on_delta(Delta(text, reason, num_prompt, request.num_completion))
+
+    def _free(self, slot: int) -> None:
+        del self._running[slot]
+        self._context.forget(slot)

@@ -1,0 +1,141 @@
+"""The pyarrow schema of every table that crosses a stage border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self, TypedDict
+
+import pyarrow as pa
+
+CHUNKS = pa.schema(
+    [
+        ("chunk_id", pa.string()),  # content hash of doc_id, offsets and text
+        ("doc_id", pa.string()),  # content hash of source path and text
+        ("source", pa.string()),  # path below the papers folder, with forward slashes
+        ("title", pa.string()),
+        ("section_path", pa.list_(pa.string())),  # headings above the chunk, outermost first
+        ("chunk_index", pa.int32()),  # position in the document, from 0
+        ("start_char", pa.int64()),  # text == document[start_char:end_char], in Unicode code points
+        ("end_char", pa.int64()),
+        ("num_tokens", pa.int32()),  # of text, by the base model's tokenizer
+        ("kind", pa.string()),  # prose | list | table | code | math | references
+        ("text", pa.string()),
+    ]
+)
+
+CHUNKS_REJECTED = pa.schema(
+    [("source", pa.string()), ("stage", pa.string()), ("reason", pa.string()), ("detail", pa.string())]
+)
+
+EVIDENCE = pa.struct(
+    [
+        ("chunk_id", pa.string()),
+        ("text", pa.string()),
+        ("start_char", pa.int64()),  # in the document, like a chunk's
+        ("end_char", pa.int64()),
+    ]
+)
+
+QA = pa.schema(
+    [
+        ("qa_id", pa.string()),  # content hash of question, answer and chunk_ids
+        ("doc_id", pa.string()),
+        ("chunk_ids", pa.list_(pa.string())),
+        ("question_type", pa.string()),  # factual | analytical | comparative | hypothetical
+        ("question", pa.string()),
+        ("answer", pa.string()),
+        ("evidence", pa.list_(EVIDENCE)),
+        ("answerable", pa.bool_()),
+        ("split", pa.string()),  # train | validation | test
+        ("teacher", pa.string()),
+        ("prompt_version", pa.string()),
+    ]
+)
+
+QA_REJECTED = pa.schema(
+    [
+        ("chunk_id", pa.string()),
+        ("question_type", pa.string()),
+        ("reason", pa.string()),
+        ("raw_response", pa.string()),
+    ]
+)
+
+PASSAGES = pa.schema(
+    [
+        ("chunk_id", pa.string()),
+        ("doc_id", pa.string()),
+        ("source", pa.string()),
+        ("title", pa.string()),
+        ("section_path", pa.list_(pa.string())),
+        ("start_char", pa.int64()),
+        ("end_char", pa.int64()),
+        ("num_tokens", pa.int32()),
+        ("density", pa.float32()),  # information density of the text, 0 to 1
+        ("text", pa.string()),
+    ]
+)
+
+PREDICTIONS = pa.schema(
+    [
+        ("qa_id", pa.string()),
+        ("doc_id", pa.string()),
+        ("mode", pa.string()),  # standalone | rag
+        ("question_type", pa.string()),
+        ("question", pa.string()),
+        ("reference", pa.string()),
+        ("prediction", pa.string()),
+        ("retrieved_chunk_ids", pa.list_(pa.string())),
+        ("gold_chunk_ids", pa.list_(pa.string())),
+        ("cited", pa.list_(pa.int32())),  # passage numbers the answer marks, from 1
+        ("prompt_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("finish_reason", pa.string()),
+    ]
+)
+
+TRIALS = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("status", pa.string()),
+        ("steps", pa.int32()),
+        ("eval_loss", pa.float64()),
+        ("parameters", pa.string()),  # JSON object of dotted keys
+        ("error", pa.string()),
+    ]
+)
+
+
+class Message(TypedDict):
+    """One turn of a chat, in the format of chat templates and of the OpenAI API."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One row of ``PASSAGES`` on its way to a prompt."""
+
+    chunk_id: str
+    doc_id: str
+    source: str
+    title: str
+    section_path: tuple[str, ...]
+    start_char: int
+    end_char: int
+    num_tokens: int
+    density: float
+    text: str
+    similarity: float = 0.0
+    """Cosine similarity with the question, -1 to 1."""
+    score: float = 0.0
+    """Ranking score: similarity and information density."""
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Self:
+        """A passage from a row of ``PASSAGES`` or of ``CHUNKS`` (which has no density)."""
+        names = cls.__dataclass_fields__.keys() & row.keys()
+        return cls(
+            **{"density": 0.0, **{name: row[name] for name in names}, "section_path": tuple(row["section_path"])}
+        )

@@ -1,0 +1,110 @@
+"""Plain language modelling on the corpus: what gives a scratch model its first idea of the papers' words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from tokenizers import Tokenizer
+from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+from qa_core.config import ScratchModel
+from qa_core.training.tokenizer import END_OF_TEXT, TURN_END, TURN_START
+
+_THREADS = 2
+"""Fixed: the number of threads decides the order of float sums, and so the bytes of the result."""
+_WARMUP_FRACTION = 0.1
+_FINAL_LEARNING_RATE = 0.1
+"""Share of the peak that the cosine ends at."""
+
+
+def new_model(tokenizer: Tokenizer, settings: ScratchModel, seed: int) -> Qwen2ForCausalLM:
+    """A Qwen2 model with random weights that fits ``tokenizer``."""
+    turn_end, end_of_text = tokenizer.token_to_id(TURN_END), tokenizer.token_to_id(END_OF_TEXT)
+    config = Qwen2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=settings.hidden_size,
+        intermediate_size=settings.intermediate_size,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=settings.num_attention_heads,
+        num_key_value_heads=settings.num_key_value_heads,
+        max_position_embeddings=settings.max_position_embeddings,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=turn_end,
+        pad_token_id=end_of_text,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen2ForCausalLM(config).to(torch.float32)
+    model.generation_config = GenerationConfig(eos_token_id=[turn_end, end_of_text], pad_token_id=end_of_text)
+    return model
+
+
+def pretrain(
+    model: Qwen2ForCausalLM,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    settings: ScratchModel,
+    seed: int,
+    on_step: Callable[[int], None] | None = None,
+) -> None:
+    """Train ``model`` in place for ``settings.pretraining_steps`` (AdamW, linear warm-up, cosine decay)."""
+    if settings.pretraining_steps == 0:
+        return
+    stream = token_stream(tokenizer, texts)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.1)
+    model.train()
+    with _fixed_threads():
+        for step, batch in enumerate(_batches(stream, settings, seed)):
+            for group in optimizer.param_groups:
+                group["lr"] = settings.pretraining_learning_rate * _schedule(step, settings.pretraining_steps)
+            model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            if on_step is not None:
+                on_step(step + 1)
+    model.eval()
+
+
+def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
+    """All texts as one row of ids, int64[n]; every paragraph is an assistant's turn.
+
+    LoRA never trains the embeddings, so the turn marks must get their meaning here.
+    """
+    ids: list[int] = []
+    for text in texts:
+        for paragraph in filter(None, map(str.strip, text.split("\n\n"))):
+            ids += tokenizer.encode(f"{TURN_START}assistant\n{paragraph}{TURN_END}\n").ids
+        ids.append(tokenizer.token_to_id(END_OF_TEXT))
+    return torch.tensor(ids)
+
+
+def _batches(stream: torch.Tensor, settings: ScratchModel, seed: int) -> Iterator[torch.Tensor]:
+    """Seeded random windows of the stream, int64[batch, length]; a stream shorter than a window is one whole row."""
+    length = min(settings.pretraining_length, len(stream))
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(settings.pretraining_steps):
+        starts = torch.randint(len(stream) - length + 1, (settings.pretraining_batch_size, 1), generator=generator)
+        yield stream[starts + torch.arange(length)]
+
+
+def _schedule(step: int, steps: int) -> float:
+    warmup = max(1, round(steps * _WARMUP_FRACTION))
+    if step < warmup:
+        return (step + 1) / warmup
+    cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    return _FINAL_LEARNING_RATE + (1 - _FINAL_LEARNING_RATE) * cosine
+
+
+@contextmanager
+def _fixed_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
