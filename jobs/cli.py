@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +20,13 @@ from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.config_loader import load_config, shipped_configs
 from qa_core.errors import UserError
+from qa_core.screen import log_path
 
 DONE, FAILED, USER_MISTAKE, STOPPED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="lectern",
-    help="Papers in, cited answers out: a folder of technical papers becomes a tuned, quantised, retrieval-backed model.",
+    help="A folder of technical papers in, a tuned, quantised, retrieval-backed model with cited answers out.",
     epilog="Example: lectern run --config tiny   then   lectern ask --config tiny 'What is a virtual node?'",
     no_args_is_help=True,
     add_completion=False,
@@ -42,12 +42,15 @@ Configs = Annotated[
     ),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Settings that win over every file.")
+    list[str] | None, typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings that win over every file.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace artifacts that were made with other settings.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
 Address = Annotated[
-    str | None, typer.Option("--address", help="A Ray cluster (host:port or 'auto'); this machine when left out.")
+    str | None,
+    typer.Option(
+        "--address", metavar="ADDRESS", help="A Ray cluster (host:port or 'auto'); this machine when left out."
+    ),
 ]
 
 
@@ -55,7 +58,7 @@ def main() -> None:
     """Entry point of ``lectern``: turns every end into an exit code (0 done, 1 failed, 2 the user's mistake)."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        app()
+        app(prog_name="lectern")
     except UserError as error:
         _complain(f"lectern: {error}")
         sys.exit(USER_MISTAKE)
@@ -90,7 +93,7 @@ def _run_stages(
     if dry_run:
         print_plan(person_console(), config, store, plan)
         return
-    log_file = _log_file(store, stages)
+    log_file = log_path(store, stages[0].name if len(stages) == 1 else "run")
     with logged_console(log_file) as console, _failure_on(console, log_file):
         console.print(
             f"[bold]lectern {config.run.name}[/bold]  {escape(store.uri)}  [dim]log {escape(str(log_file))}[/dim]"
@@ -126,13 +129,6 @@ def _load(configs: list[str], overrides: list[str] | None) -> LecternConfig:
     return load_config(configs, overrides or [])
 
 
-def _log_file(store: RunStore, stages: Sequence[Stage]) -> Path:
-    # Logs stay on this machine even when the artifacts do not.
-    folder = Path(store.uri) if store.is_local else Path("runs") / Path(store.path).name
-    command = stages[0].name if len(stages) == 1 else "run"
-    return folder.absolute() / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.log"
-
-
 @app.command()
 def run(
     overrides: Overrides = None,
@@ -141,8 +137,9 @@ def run(
     dry_run: DryRun = False,
     address: Address = None,
 ) -> None:
-    """Run all stages: papers to chunks, rows, index, adapter, 4-bit model and evaluation.
+    """Run all stages, papers to evaluation.
 
+    They are: base-model, chunk, generate-qa, index, finetune, convert, eval.
     Finished stages with unchanged settings and inputs are skipped.
 
     Example: lectern run --config tiny finetune.max_steps=40
@@ -180,7 +177,7 @@ def ask(
         str | None, typer.Option("--url", help="Ask a running service; found by itself when left out.")
     ] = None,
 ) -> None:
-    """Answer one question and show the passages that it cites.
+    """Answer one question, with its sources.
 
     Uses the service of `lectern serve` when one is running, and the model in this process otherwise.
 
@@ -197,7 +194,9 @@ def serve(
     config: Configs = [],  # noqa: B006
     address: Address = None,
 ) -> None:
-    """Serve the run's model and index behind an OpenAI-compatible endpoint, until Ctrl-C.
+    """Serve answers until Ctrl-C.
+
+    An OpenAI-compatible endpoint over the run's quantised model and its index.
 
     Example: lectern serve --config tiny serve.port=8001
     """
@@ -229,7 +228,10 @@ def show_config(
     overrides: Overrides = None,
     config: Configs = [],  # noqa: B006
 ) -> None:
-    """Print every setting of a config after all layers, as YAML that goes back in with --config."""
+    """Print every setting after all layers.
+
+    The output is YAML that goes back in with --config.
+    """
     tree: dict[str, Any] = load_config(config, overrides or []).model_dump(mode="json")
     typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), nl=False)
 
@@ -239,7 +241,10 @@ def doctor(
     overrides: Overrides = None,
     config: Configs = [],  # noqa: B006
 ) -> None:
-    """Check this machine and a config: versions, CPUs, memory, disk, models, papers, port."""
+    """Check this machine and a config.
+
+    Versions, CPUs, memory, disk, models, papers, port: each with a remedy where something is wrong.
+    """
     from jobs.doctor import run_doctor
 
     raise typer.Exit(run_doctor(load_config(config, overrides or []), person_console()))

@@ -11,8 +11,6 @@ from jobs.plan import PlannedStage
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 
-_VERB = {"run": "run", "skip": "skip", "replace": "replace"}
-
 
 def print_plan(console: Console, config: LecternConfig, store: RunStore, plan: Sequence[PlannedStage]) -> None:
     """Stages, inputs, outputs, resources and what will be skipped; nothing is started."""
@@ -22,7 +20,7 @@ def print_plan(console: Console, config: LecternConfig, store: RunStore, plan: S
     for planned in plan:
         needed = planned.stage.resources(config)
         table.add_row(
-            planned.stage.name, _VERB[planned.action], ", ".join(planned.inputs) or "-", ", ".join(planned.stage.outputs),
+            planned.stage.name, planned.action, ", ".join(planned.inputs) or "-", ", ".join(planned.stage.outputs),
             f"{needed.num_cpus:g}", f"{needed.num_gpus:g}", planned.reason,
         )  # fmt: skip
     console.print(f"plan for {store.uri}")

@@ -61,7 +61,7 @@ class Progress:
         """Show ``done / total unit`` until the block ends."""
         import ray
 
-        actor = ray.remote(num_cpus=0)(_Tally).remote()
+        actor: Any = ray.remote(num_cpus=0)(_Tally).remote()
         show = self._show_bar if self.console.is_terminal else self._show_lines
         stop = threading.Event()
         thread = threading.Thread(target=show, args=(actor, unit, total, stop), daemon=True)

@@ -95,40 +95,40 @@ def _sweep(config: LecternConfig) -> Resources:
 PIPELINE: tuple[Stage, ...] = (
     Stage(
         "base-model", "jobs.base_model", 1, ("base_model",), (PAPERS,), ("base",), lambda config: Resources(1.0),
-        "Resolve the base model, or build a small one from the papers.",
+        "Fetch or build the base model.",
     ),
     Stage(
         "chunk", "jobs.chunk", 1, ("chunk",), (PAPERS, "base"), ("chunks", "chunks_rejected"), _data("chunk"),
-        "Cut papers into structure-aware chunks with exact offsets.",
+        "Cut papers into chunks.",
     ),
     Stage(
-        "generate-qa", "jobs.generate_qa", 1, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"), _data("generate_qa"),
-        "Make question/answer rows with evidence from the chunks.",
+        "generate-qa", "jobs.generate_qa", 1, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"),
+        _data("generate_qa"), "Make question/answer rows from chunks.",
     ),
     Stage(
         "index", "jobs.build_index", 1, ("index",), ("chunks",), ("index",), _data("index"),
-        "Embed the chunks into a FAISS index.",
+        "Embed chunks into a FAISS index.",
     ),
     Stage(
         "finetune", "jobs.finetune", 1, ("finetune", "retrieval"), ("qa", "chunks", "base"), ("adapter",), _training,
-        "Fine-tune the base model with QLoRA on Ray Train.",
+        "Fine-tune with QLoRA on Ray Train.",
     ),
     Stage(
         "convert", "jobs.convert", 1, ("convert", "retrieval"), ("adapter", "base", "chunks", "qa"), ("gguf",),
         lambda config: Resources(config.convert.compute.num_cpus, config.convert.compute.num_gpus),
-        "Merge, convert to GGUF, calibrate and quantise, with a parity check.",
+        "Merge, calibrate and quantise to GGUF.",
     ),
     Stage(
         "eval", "jobs.eval", 1, ("eval", "retrieval", "generation"), ("qa", "chunks", "index", "gguf"), ("eval",),
         lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
-        "Measure answers on the test split, with and without retrieval.",
+        "Measure answers on the test split.",
     ),
 )  # fmt: skip
 """What `lectern run` runs."""
 
 TUNE = Stage(
     "tune", "jobs.tune", 1, ("tune", "finetune", "retrieval"), ("qa", "chunks", "base"), ("sweep",), _sweep,
-    "Search hyperparameters with Ray Tune; best.yaml goes back in with --config.",
+    "Search hyperparameters with Ray Tune.",
 )  # fmt: skip
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (*PIPELINE, TUNE)}

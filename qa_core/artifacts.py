@@ -170,6 +170,7 @@ class Artifact:
             self._swap_in()
         else:
             self.remove()
+            self.filesystem.create_dir(self.path, recursive=True)
             pafs.copy_files(
                 self.staging_path, self.path, source_filesystem=self.filesystem, destination_filesystem=self.filesystem
             )

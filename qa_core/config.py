@@ -240,7 +240,8 @@ class FinetuneSettings(Section):
         micro = self.compute.per_device_train_batch_size * self.compute.num_workers
         if self.train_batch_size % micro:
             raise ValueError(
-                f"train_batch_size={self.train_batch_size} must be a multiple of per_device_train_batch_size x num_workers"
+                f"train_batch_size={self.train_batch_size} must be a multiple of"
+                f" per_device_train_batch_size x num_workers"
                 f" = {self.compute.per_device_train_batch_size} x {self.compute.num_workers} = {micro}"
             )
         return self

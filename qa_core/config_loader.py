@@ -1,7 +1,7 @@
 """From names, files and ``section.key=value`` to one checked :class:`LecternConfig`.
 
-Order: defaults < ``--config`` files from left to right < overrides. Every mistake is a :class:`UserError` that names the
-key, the value and what would be right.
+Order: defaults < ``--config`` files from left to right < overrides. Every mistake is a :class:`UserError` that names
+the key, the value and what would be right.
 """
 
 from __future__ import annotations

@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from qa_core.schemas import Message, Passage
 
 FinishReason = Literal["stop", "length"]
-StopString = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _encodable(text: str) -> str:
+    # JSON can carry half of a surrogate pair ("\\ud800"), which no tokenizer and no UTF-8 response can.
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("the text holds a lone surrogate, which is not valid Unicode")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+StopString = Annotated[Text, Field(min_length=1, max_length=256)]
 
 
 class ApiModel(BaseModel):
@@ -29,12 +39,12 @@ class ApiModel(BaseModel):
 
 class TextPart(ApiModel):
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ChatMessage(ApiModel):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: Text | list[TextPart]
 
     @property
     def text(self) -> str:
@@ -50,7 +60,7 @@ class StreamOptions(ApiModel):
 
 
 class ChatCompletionRequest(ApiModel):
-    model: str
+    model: Text
     messages: list[ChatMessage] = Field(min_length=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -98,6 +108,9 @@ class ChatCompletionRequest(ApiModel):
 
 
 # ----------------------------------------------------------------------------------------------------------- response
+
+WhenSet: Any = Field(None, exclude_if=lambda value: value is None)
+"""Left out of the JSON while it is None, where OpenAI leaves the field out too instead of sending null."""
 
 
 class Citation(ApiModel):
@@ -159,8 +172,8 @@ class ChatCompletion(ApiModel):
 
 
 class ChunkDelta(ApiModel):
-    role: Literal["assistant"] | None = None
-    content: str | None = None
+    role: Literal["assistant"] | None = WhenSet
+    content: str
 
 
 class ChunkChoice(ApiModel):
@@ -177,8 +190,8 @@ class ChatCompletionChunk(ApiModel):
     created: int
     model: str
     choices: list[ChunkChoice]
-    usage: Usage | None = None
-    citations: list[Citation] | None = None
+    usage: Usage | None = WhenSet
+    citations: list[Citation] | None = WhenSet
 
 
 class ModelCard(ApiModel):
@@ -253,7 +266,10 @@ def prompt_too_long(prompt_tokens: int, answer_tokens: int, n_ctx: int) -> ApiEr
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """The first of pydantic's ``errors`` as a 400; the value itself is not repeated, as it may be anything."""
     first = errors[0]
-    path = ".".join(str(part) for part in first["loc"] if part != "body") or None
+    # The path may hold a field name of the client's own making.
+    path = (
+        ".".join(str(part) for part in first["loc"] if part != "body")[:200].encode(errors="replace").decode() or None
+    )
     if first["type"] == "extra_forbidden":
         return invalid_request(f"Unknown field: {path}", param=path, code="unknown_parameter")
     message = str(first["msg"]).removeprefix("Value error, ")

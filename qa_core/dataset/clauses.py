@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from qa_core.dataset.verbs import AMBIGUOUS_BASES, AUXILIARIES, BASE_OF_THIRD_PERSON, CLEAR_BASES
+from qa_core.dataset.verbs import AMBIGUOUS_BASES, AUXILIARIES, BASE_OF_THIRD_PERSON, CLEAR_BASES, CLEAR_IN_THIRD_PERSON
 
 _ADVERBS = frozenset(
     """also always already actually alone almost both commonly directly effectively either easily entirely essentially
@@ -13,11 +13,12 @@ _ADVERBS = frozenset(
     mostly much naturally nearly never normally now often only partly periodically quickly rarely repeatedly roughly
     simply slowly sometimes soon still surprisingly then typically usually well""".split()
 )
-_CONNECTIVES = frozenset("therefore thus hence consequently however then".split())
+_CONNECTIVES = frozenset("therefore thus hence consequently however then nevertheless nonetheless indeed".split())
 _DETERMINERS = frozenset(
-    """a an the each every all any some no both its their one two three four five six seven eight more less fewer most
-    many several only about roughly exactly nearly at for little much up so""".split()
+    """a an the each every all any some no both its their one two three four five six seven eight nine ten more less
+    fewer most many several only about roughly exactly nearly at for little much up so far hardly""".split()
 )
+_AFTER_VERB = _DETERMINERS | frozenset("to again while when if until because as than with".split())
 _NOT_A_SUBJECT = frozenset(
     """it they this these those such that there he she we you i which who what here both others neither either
     another and or but so yet nor than as because although though while whereas if when where since unless until
@@ -33,7 +34,9 @@ _FUNCTION_WORDS = frozenset(
     unlike without compared since even instead once""".split()
 ) | _LEADS  # fmt: skip
 _COMMON_ENDINGS = ("ing", "tion", "sion", "ment", "ness", "ity", "ance", "ence", "ism", "ally", "ous", "able", "ible",
-                   "ive", "ful", "ions", "ments", "ised", "ical", "ency", "ancy")  # fmt: skip
+                   "ive", "ful", "ions", "ments", "ed", "al", "ency", "ancy", "ent", "ors", "age")  # fmt: skip
+_SHOWS_A_VERB = re.compile(r"[a-z]+ly|earlier|later|sooner|faster|better|on average|[a-z]{3,}(?<![sui])s")
+"""What follows a verb and seldom a noun: an adverb or a bare plural."""
 _NAME = r"[A-Z][a-zé]+(?:[A-Z][a-z]+)?"
 NAMES = re.compile(rf"{_NAME}(?:(?:, {_NAME})* and {_NAME}| et al\.)?(?: and colleagues)?")
 """``Dean and Barroso``, ``Fischer, Lynch and Paterson``, ``Shoeybi et al.``"""
@@ -89,15 +92,17 @@ def parse_clause(text: str) -> Clause | None:
     if not is_noun_phrase(subject):
         return None
     clause = _with_auxiliary(lead, subject, words, position, adverbs)
-    return None if _coordinates_a_verb(clause.predicate) else clause
+    return None if _coordinates_a_verb(clause.predicate, clause.auxiliary != "do") else clause
 
 
 def is_noun_phrase(text: str) -> bool:
     """Whether ``text`` can stand as a thing to ask about: short, no pronoun first, no loose comma."""
     words = text.split(" ")
-    if not 1 <= len(words) <= 16 or words[0].lower() in _NOT_A_SUBJECT or re.search(r"[;:()\[\]]", text):
+    if not 1 <= len(words) <= 16 or re.search(r"[;:()\[\]]", text) or words[-1] in _NOT_A_SUBJECT | _LEADS | {"of", "to"}:
         return False
-    return "," not in text or bool(re.search(r", [^,]+,? and [^,]+$", text))
+    if words[0].lower() in _NOT_A_SUBJECT | _LEADS | {"to", "its", "their"}:
+        return False
+    return ", " not in text or bool(re.search(r", [^,]+,? and [^,]+$", text))
 
 
 def is_plural(phrase: str) -> bool:
@@ -106,7 +111,7 @@ def is_plural(phrase: str) -> bool:
     first, last = head.split(" ")[0].lower(), head.split(" ")[-1]
     if first in ("a", "an", "each", "every", "one", "any") or first.endswith("ing"):
         return False
-    return " and " in head or bool(re.search(r"[a-z]{2}(?<!s|u|i|o)s$", last))
+    return " and " in head or bool(re.search(r"[A-Za-z]{2}(?<!s|u|i|o)s$", last))
 
 
 def decapitalise(sentence: str, context: str) -> str | None:
@@ -120,7 +125,7 @@ def decapitalise(sentence: str, context: str) -> str | None:
         return sentence
     lower = bare.lower()
     small = lower[:1] + sentence[1:]
-    if lower in _FUNCTION_WORDS:
+    if lower in _FUNCTION_WORDS or re.match(r"[a-z]{3,}-", lower):
         return small
     if re.search(rf"(?<=[a-z,;] ){re.escape(bare)}\b", context):
         return sentence
@@ -164,12 +169,13 @@ def _looks_finite(words: list[str], position: int, relative: bool = False) -> bo
     if word in AUXILIARIES:
         return True
     base = BASE_OF_THIRD_PERSON.get(word)
-    shown = relative or after in _DETERMINERS or after[:1].isdigit()
+    shown = relative or after in _AFTER_VERB or not after or after[:1].isdigit() or bool(_SHOWS_A_VERB.fullmatch(after))
     if base is not None:
-        return before not in _DETERMINERS - {"one"} and (base in CLEAR_BASES or shown)
+        return before not in _DETERMINERS - {"one"} and (base in CLEAR_IN_THIRD_PERSON or shown)
     if before in _ADVERBS and position > 1:
         before = words[position - 2]
-    plural = relative or is_plural(before) or (" and " in " ".join(words[:position]) and before not in _DETERMINERS)
+    so_far = " ".join(words[:position])
+    plural = relative or is_plural(before) or (is_plural(so_far) and before not in _DETERMINERS | _LEADS | {"and", "of"})
     return plural and (word in CLEAR_BASES or (word in AMBIGUOUS_BASES and shown))
 
 
@@ -182,7 +188,7 @@ def _with_auxiliary(lead: str, subject: str, words: list[str], position: int, ad
     if word in ("has", "have", "had") and not _is_perfect(rest):
         auxiliary = {"has": "does", "have": "do", "had": "did"}[word]
         return Clause(lead, subject, auxiliary, " ".join([*adverbs, "have", *rest]), "have")
-    if word in AUXILIARIES:
+    if word in AUXILIARIES and not (word in ("do", "does") and rest[:1] != ["not"]):
         return Clause(lead, subject, word, " ".join([*adverbs, *rest]))
     base = BASE_OF_THIRD_PERSON.get(word)
     return Clause(
@@ -195,11 +201,9 @@ def _is_perfect(rest: list[str]) -> bool:
     return bool(words) and (words[0].endswith("ed") or words[0] in ("been", "become", "seen", "shown", "grown", "made"))
 
 
-def _coordinates_a_verb(predicate: str) -> bool:
-    """Whether a second finite verb shares the subject (``reads the log and writes``): it would not survive inversion."""
-    for match in re.finditer(r"(?:,| and| or| but) (?:then |also |therefore )?([a-z]+)(?: |$)([a-z]*|\d)", predicate):
-        word, after = match[1], match[2]
-        base = BASE_OF_THIRD_PERSON.get(word)
-        if word in AUXILIARIES or (base and (base in CLEAR_BASES or after in _DETERMINERS or after.isdigit())):
-            return True
-    return False
+def _coordinates_a_verb(predicate: str, singular: bool) -> bool:
+    """Whether a second finite verb follows (``reads the log and writes``): it would not survive inversion."""
+    seconds = re.findall(r"(?:,| and| or| but) (?:then |also |therefore )?([a-z]+)(?! of| and|,|$)\b", predicate)
+    if re.search(r" (?:and|but) (?:[^ ,]+ ){1,6}(?:is|are|was|were|can|cannot|must|may|should|does|do) ", predicate):
+        return True
+    return singular and any(word in AUXILIARIES or word in BASE_OF_THIRD_PERSON for word in seconds)

@@ -20,6 +20,7 @@ FRAMES: dict[str, str] = {
     "count": "how many {things} {do} {subject} {verb}",
     "target": "to what value {do} {subject} {verb}",
     "change": "by how much {do} {subject} {verb}",
+    "manner": "how {clause}",
     "reason": "why {clause}",
     "means": "how {clause}",
     "comparison": "how {do} {first} compare with {second}",

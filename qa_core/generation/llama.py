@@ -25,6 +25,8 @@ from qa_core.generation.gguf_header import read_header
 _LOGGER = logging.getLogger(__name__)
 _ERROR_LEVEL = 4
 _PIECE_BYTES = 256
+_NFC_PRE_TOKENIZERS = {"qwen2"}
+"""Pre-tokenisers whose models normalise text in Hugging Face's library, which llama.cpp does not."""
 
 
 @functools.cache
@@ -66,6 +68,7 @@ class LlamaModel:
                 "Set logging to DEBUG for its reasons; is the architecture one that it knows?",
             )
         self._vocab = self._llama.llama_model_get_vocab(self.pointer)
+        self._normalizes = self.header.metadata.get("tokenizer.ggml.pre") in _NFC_PRE_TOKENIZERS
         self.n_vocab: int = self._llama.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = self._llama.llama_model_n_ctx_train(self.pointer)
 
@@ -97,11 +100,8 @@ class LlamaModel:
         return bool(self._llama.llama_vocab_is_eog(self._vocab, token))
 
     def tokenize(self, text: str, parse_special: bool = True) -> list[int]:
-        """Token ids of ``text`` without a beginning-of-sequence token.
-
-        Normalised to NFC first: Qwen's tokenizer does so in Hugging Face's library, and llama.cpp does not.
-        """
-        data = unicodedata.normalize("NFC", text).encode("utf-8", "replace")
+        """Token ids of ``text`` without a beginning-of-sequence token, the same as Hugging Face's tokenizer gives."""
+        data = (unicodedata.normalize("NFC", text) if self._normalizes else text).encode("utf-8", "replace")
         capacity = len(data) + 1  # byte-level BPE has no token without a byte
         buffer = (self._llama.llama_token * capacity)()
         count = self._llama.llama_tokenize(self._vocab, data, len(data), buffer, capacity, False, parse_special)

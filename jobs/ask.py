@@ -1,0 +1,129 @@
+"""``lectern ask``: one question to a running service, or to the same pieces in this process."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.markup import escape
+
+from qa_core.artifacts import Artifact, RunStore
+from qa_core.config import LecternConfig
+from qa_core.errors import UserError
+from qa_core.screen import log_path, screen
+
+_PASSAGE_CHARS = 320
+
+
+@dataclass(frozen=True)
+class Source:
+    """One passage as it is shown below an answer."""
+
+    number: int
+    title: str
+    section: str
+    place: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, and the passages that it cites or, citing none, was given."""
+
+    text: str
+    cited: tuple[Source, ...]
+    given: tuple[Source, ...]
+    answered_by: str
+
+
+def ask_and_print(config: LecternConfig, question: str, *, rag: bool, url: str | None, console: Console) -> None:
+    """Answer ``question`` and print the answer and its sources."""
+    if not question.strip():
+        raise UserError("the question is empty", 'Write it in quotes: lectern ask --config tiny "What is ...?"')
+    if url and not _answers(url):
+        raise UserError(f"no service answers at {url}", "Start one with `lectern serve`, or leave --url out.")
+    service = url or _running_service(config)
+    reply = _ask_service(service, config, question, rag) if service else _ask_here(config, question, rag)
+    _print(console, question, reply)
+
+
+def _running_service(config: LecternConfig) -> str | None:
+    address = f"http://{config.serve.host}:{config.serve.port}"
+    return address if _answers(address) else None
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=5.0).is_success
+    except httpx.TransportError:
+        return False
+    except httpx.InvalidURL as error:
+        raise UserError(f"{url!r} is not a URL: {error}", "Write it as http://127.0.0.1:8000.") from error
+
+
+def _ask_service(url: str, config: LecternConfig, question: str, rag: bool) -> Reply:
+    model = config.serve.model_name + ("-rag" if rag else "")
+    body = {"model": model, "messages": [{"role": "user", "content": question}]}
+    try:
+        response = httpx.post(f"{url.rstrip('/')}/v1/chat/completions", json=body, timeout=300.0)
+    except httpx.TransportError as error:
+        raise RuntimeError(f"the service at {url} broke off: {error}") from error
+    payload = response.json()
+    if not response.is_success:
+        raise UserError(f"the service refused: {payload['error']['message']}")
+    cited = tuple(_source(citation["number"], citation) for citation in payload["citations"])
+    return Reply(payload["choices"][0]["message"]["content"], cited, (), f"{model} at {url}")
+
+
+def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
+    store = RunStore.open(config.run.storage, config.run.name)
+    gguf = _complete(store.artifact("gguf"))
+    index = _complete(store.artifact("index")) if rag else None
+    with screen(log_path(store, "ask")):
+        # Imported only now: these load torch and llama.cpp, which take seconds and print.
+        from qa_core.generation.answer import Answerer, find_model
+        from qa_core.generation.engine import Engine, SamplingParams
+        from qa_core.retrieval.retriever import Retriever
+
+        retriever = Retriever(index.local(), config.index.embedder, config.retrieval) if index else None
+        engine = Engine(find_model(gguf.local()), config.generation)
+        params = SamplingParams(config.generation.max_tokens, config.generation.temperature, seed=config.run.seed)
+        answer = Answerer(engine, params, config.retrieval, retriever).answer(question, "rag" if rag else "standalone")
+        engine.close()
+    given = tuple(_source(number, vars(passage)) for number, passage in enumerate(answer.passages, start=1))
+    cited = tuple(source for source in given if source.number in answer.cited)
+    return Reply(answer.text, cited, given, f"{find_model(gguf.local()).name}, in this process")
+
+
+def _complete(artifact: Artifact) -> Artifact:
+    if artifact.manifest() is None:
+        raise UserError(f"{artifact.uri} is not there or not complete", "Make it with `lectern run` and this config.")
+    return artifact
+
+
+def _source(number: int, passage: dict[str, Any]) -> Source:
+    return Source(
+        number=number,
+        title=passage["title"],
+        section=" > ".join(passage["section_path"]),
+        place=f"{passage['source']}, characters {passage['start_char']}-{passage['end_char']}",
+        text=passage["text"],
+    )
+
+
+def _print(console: Console, question: str, reply: Reply) -> None:
+    console.print(f"\n[bold]Q[/bold] {escape(question)}")
+    console.print(f"[bold]A[/bold] {escape(reply.text.strip() or '(the model said nothing)')}")
+    if reply.cited:
+        console.print("\n[bold]Cited passages[/bold]")
+    elif reply.given:
+        console.print("\n[bold]The answer cites none of its passages; they were[/bold]")
+    for source in reply.cited or reply.given:
+        console.print(f"[{source.number}]".replace("[", r"\[") + f" {escape(source.section or source.title)}")
+        console.print(f"    [dim]{escape(source.place)}[/dim]")
+        shown = textwrap.shorten(source.text, _PASSAGE_CHARS, placeholder=" ...")
+        console.print(escape(textwrap.indent(textwrap.fill(shown, 100), "    ")))
+    console.print(f"[dim]\nanswered by {escape(reply.answered_by)}[/dim]")

@@ -1,0 +1,194 @@
+"""Stage ``finetune``: qa/ + chunks/ + base/ -> adapter/, with QLoRA on Ray Train.
+
+Every worker reads and tokenises the rows itself, so none of them passes through the driver. A run that is killed finds
+its last checkpoint in the stage's scratch folder and ends with the bytes of a run that was not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.progress import Counter
+from jobs.stages import StageContext, StageOutcome
+from qa_core.artifacts import Artifact
+from qa_core.config import LecternConfig
+from qa_core.errors import UserError
+
+if TYPE_CHECKING:
+    from ray.train import UserCallback
+    from ray.train.torch import TorchTrainer
+
+    from qa_core.training.qlora import FitResult
+    from qa_core.training.sft import TrainingExample
+
+PLACEMENT_GROUP = "placement_group"
+"""Metric that names the workers' placement group, for a sweep that has to free it."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """All that a training worker is given."""
+
+    config: LecternConfig
+    qa: Artifact
+    chunks: Artifact
+    base: Artifact
+    adapter: Artifact | None = None
+    """Where rank 0 writes the result; nowhere in a sweep."""
+    counter: Counter | None = None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The rows of one training run, and how many had to be left out."""
+
+    train: list[TrainingExample]
+    validation: list[TrainingExample]
+    rejected: dict[str, int]
+
+    @property
+    def num_rows(self) -> dict[str, int]:
+        return {"train": len(self.train), "validation": len(self.validation)}
+
+
+def run(context: StageContext) -> StageOutcome:
+    """Train and write ``adapter/``."""
+    inputs, total = context.inputs, context.config.finetune.max_steps
+    with context.progress.track("steps", total) as counter:
+        job = TrainingJob(
+            context.config, inputs["qa"], inputs["chunks"], inputs["base"], context.outputs["adapter"], counter
+        )
+        outcome = make_trainer(job, "finetune", context.scratch).fit().return_value
+    if isinstance(outcome, UserError):
+        raise outcome
+    assert isinstance(outcome, StageOutcome)
+    return outcome
+
+
+def make_trainer(
+    job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[UserCallback] = ()
+) -> TorchTrainer:
+    """A Ray Train run of ``job``; the same ``name`` and ``storage_path`` resume from the last checkpoint."""
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    compute = job.config.finetune.compute
+    resources = {"CPU": compute.cpus_per_worker} | ({"GPU": 1.0} if compute.use_gpu else {})
+    return TorchTrainer(
+        train_worker,
+        train_loop_config={"job": job},
+        torch_config=TorchConfig(backend="nccl" if compute.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=compute.num_workers, use_gpu=compute.use_gpu, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=storage_path,
+            failure_config=FailureConfig(max_failures=compute.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+            callbacks=list(callbacks),
+        ),
+    )
+
+
+def train_worker(loop_config: dict[str, TrainingJob]) -> StageOutcome | UserError:
+    """What each rank runs. A user's mistake is returned, not raised: another try would meet it again."""
+    job = loop_config["job"]
+    try:
+        return _train(job)
+    except UserError as error:
+        return error
+
+
+def _train(job: TrainingJob) -> StageOutcome:
+    import ray.train
+    import torch
+
+    from qa_core.training import qlora
+    from qa_core.training.base_model import model_location
+
+    settings = job.config.finetune
+    torch.set_num_threads(max(1, int(settings.compute.cpus_per_worker)))
+    location = model_location(job.base.local())
+    tokenizer = qlora.load_tokenizer(location)
+    data = load_data(job, tokenizer)
+    checkpoint = ray.train.get_checkpoint()
+    with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
+        result = qlora.fit(
+            location,
+            data.train,
+            data.validation,
+            settings,
+            job.config.run.seed,
+            Path(workdir),
+            resume_from=Path(folder) if folder else None,
+            on_step=_progress(job.counter),
+            on_checkpoint=_reporter(settings.compute.strategy == "deepspeed_zero2"),
+        )
+    if job.adapter is not None and ray.train.get_context().get_world_rank() == 0:
+        _write(job, job.adapter, result, tokenizer, data)
+    return StageOutcome(num_rows=data.num_rows, rejected=data.rejected, metrics=result.metrics)
+
+
+def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
+    """Training and validation rows as token ids."""
+    from qa_core.training.sft import SftSettings, build_examples
+
+    config = job.config
+    settings = SftSettings(
+        max_length=config.finetune.max_length,
+        context_fraction=config.finetune.context_fraction,
+        top_k=config.retrieval.top_k,
+        seed=config.run.seed,
+    )
+    qa, chunks = job.qa.read_table(), job.chunks.read_table()
+    train, rejected = build_examples(qa, chunks, "train", tokenizer, settings)
+    validation, rejected_too = build_examples(qa, chunks, "validation", tokenizer, settings)
+    reasons = sorted({*rejected, *rejected_too})
+    return TrainingData(train, validation, {name: rejected.get(name, 0) + rejected_too.get(name, 0) for name in reasons})
+
+
+def _progress(counter: Counter | None) -> Any:
+    """Counts steps on rank 0; a resumed run counts the steps it does not repeat at once."""
+    import ray.train
+
+    if counter is None or ray.train.get_context().get_world_rank() != 0:
+        return None
+    done = 0
+
+    def on_step(step: int) -> None:
+        nonlocal done
+        counter.advance(step - done)
+        done = step
+
+    return on_step
+
+
+def _reporter(sharded: bool) -> Any:
+    """Reports losses and checkpoints. Every rank must report equally often; rank 0's files are the whole checkpoint,
+    unless DeepSpeed shards the optimiser (``sharded``), when each rank's files are a part of it."""
+    import ray
+    import ray.train
+
+    rank = ray.train.get_context().get_world_rank()
+    group = ray.util.get_current_placement_group()
+    name = group.id.hex() if group is not None else ""
+
+    def on_checkpoint(losses: dict[str, float], folder: Path) -> None:
+        checkpoint = ray.train.Checkpoint.from_directory(str(folder)) if rank == 0 or sharded else None
+        ray.train.report({**losses, PLACEMENT_GROUP: name}, checkpoint=checkpoint)
+
+    return on_checkpoint
+
+
+def _write(job: TrainingJob, adapter: Artifact, result: FitResult, tokenizer: Any, data: TrainingData) -> None:
+    from qa_core.training.adapter import write_adapter
+    from qa_core.training.base_model import model_name
+
+    with adapter.staging() as folder:
+        write_adapter(result, tokenizer, model_name(job.base.local()), job.config.finetune, data.num_rows, folder)

@@ -1,0 +1,1 @@
+"""Predictions to figures with intervals, and to a page a person can read."""

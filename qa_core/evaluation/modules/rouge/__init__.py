@@ -1,0 +1,1 @@
+"""A local metric module; see ``rouge.py``."""

@@ -1,0 +1,123 @@
+"""The importance matrix: how strongly each input channel of each matrix is used on text like the one to be served.
+
+For every linear layer, the sum of x^2 of each input channel over all tokens. The quantiser weighs rounding errors with the
+mean, because the error of a product grows with the square of its input (llama.cpp, tools/imatrix).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from qa_core.quantization.architectures import Architecture
+from qa_core.quantization.reference import load_model
+
+_SUMS, _COUNTS = ".in_sum2", ".counts"
+_DATASET = "imatrix.datasets"
+_NUM_ROWS = "imatrix.chunk_count"
+_LENGTH = "imatrix.chunk_size"
+
+
+@dataclass(frozen=True)
+class ImportanceMatrix:
+    """Sums and counts by GGUF tensor name."""
+
+    sums: dict[str, npt.NDArray[np.float64]]
+    """Sum of x^2 [input channels]. Float64 holds the sum of many float32 numbers exactly, so merging has no order."""
+    counts: dict[str, int]
+    """Tokens summed over."""
+    num_rows: int
+    """Calibration sequences."""
+    length: int
+    """Tokens of the longest sequence."""
+
+    @property
+    def means(self) -> dict[str, npt.NDArray[np.float32]]:
+        return {name: (total / self.counts[name]).astype(np.float32) for name, total in self.sums.items()}
+
+    def merge(self, other: Self) -> Self:
+        """The matrix over the rows of both."""
+        return type(self)(
+            {name: total + other.sums[name] for name, total in self.sums.items()},
+            {name: count + other.counts[name] for name, count in self.counts.items()},
+            self.num_rows + other.num_rows,
+            max(self.length, other.length),
+        )
+
+    def save(self, path: Path, dataset: str = "train") -> None:
+        """Write llama.cpp's GGUF format, which its own llama-quantize and llama-imatrix read."""
+        writer = gguf.GGUFWriter(path, arch="")
+        writer.kv_data[0].pop("general.architecture")  # a matrix has none, and the writer always adds one
+        writer.add_type("imatrix")
+        writer.add_array(_DATASET, [dataset])
+        writer.add_uint32(_NUM_ROWS, self.num_rows)
+        writer.add_uint32(_LENGTH, self.length)
+        for name in sorted(self.sums):
+            writer.add_tensor(name + _SUMS, self.sums[name].astype(np.float32).reshape(1, -1))
+            writer.add_tensor(name + _COUNTS, np.array([[self.counts[name]]], np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what :meth:`save` wrote; the sums come back rounded to float32."""
+        reader = gguf.GGUFReader(path)
+        tensors = {tensor.name: np.array(tensor.data, np.float64).reshape(-1) for tensor in reader.tensors}
+        names = [name.removesuffix(_SUMS) for name in tensors if name.endswith(_SUMS)]
+        return cls(
+            {name: tensors[name + _SUMS] for name in names},
+            {name: int(tensors[name + _COUNTS][0]) for name in names},
+            int(reader.fields[_NUM_ROWS].contents()),
+            int(reader.fields[_LENGTH].contents()),
+        )
+
+
+def collect(
+    model: Path,
+    token_rows: Sequence[Sequence[int]],
+    n_threads: int = 1,
+    on_row: Callable[[], None] | None = None,
+) -> ImportanceMatrix:
+    """Run the Hugging Face folder ``model`` over ``token_rows`` and sum the squared inputs of its linear layers.
+
+    A row is one forward pass, so no padding is ever counted. An output matrix tied to the embedding is left out: it
+    gained nothing from the matrix.
+    """
+    network = load_model(model, "auto", n_threads)
+    sums: dict[str, npt.NDArray[np.float64]] = {}
+    handles = [module.register_forward_pre_hook(_adder(sums, name)) for name, module in _linears(model, network)]
+    with torch.inference_mode():
+        for row in token_rows:
+            network(torch.tensor([list(row)], device=network.device), use_cache=False)
+            if on_row:
+                on_row()
+    for handle in handles:
+        handle.remove()
+    tokens = sum(map(len, token_rows))
+    return ImportanceMatrix(sums, dict.fromkeys(sums, tokens), len(token_rows), max(map(len, token_rows)))
+
+
+def _linears(model: Path, network: Any) -> list[tuple[str, torch.nn.Linear]]:
+    """The linear layers that have a matrix of their own in the GGUF file, with its name."""
+    architecture = Architecture.of(json.loads((model / "config.json").read_text(encoding="utf-8")))
+    modules = {f"{name}.weight": part for name, part in network.named_modules() if isinstance(part, torch.nn.Linear)}
+    names = architecture.gguf_names(list(modules))
+    return [(target, modules[source]) for source, target in names.items()]
+
+
+def _adder(sums: dict[str, npt.NDArray[np.float64]], name: str) -> Callable[[torch.nn.Module, tuple[Any, ...]], None]:
+    def add(_: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        squares = inputs[0].detach().float().square().flatten(0, -2).sum(0)
+        sums[name] = sums.get(name, 0.0) + squares.double().cpu().numpy()
+
+    return add

@@ -1,0 +1,1 @@
+"""Chunks to an index; a question to passages; passages to a prompt budget."""

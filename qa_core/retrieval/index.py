@@ -1,0 +1,162 @@
+"""A FAISS index and its passages in one folder of three plain files: no pickle anywhere.
+
+``vectors.faiss``     what ``index_factory`` built, inner product over unit vectors (cosine similarity)
+``passages.parquet``  schema ``PASSAGES``; the row number is the vector id
+``index.json``        dimension, factory, count, embedder settings, and the size and SHA-256 of the other two
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qa_core.config import IndexSettings, SentenceTransformersEmbedder
+from qa_core.errors import UserError
+from qa_core.schemas import PASSAGES, Passage
+
+_VECTORS, _PASSAGES, _DESCRIPTION = "vectors.faiss", "passages.parquet", "index.json"
+_FORMAT = 1
+
+
+def write_index(vectors: np.ndarray, passages: pa.Table, settings: IndexSettings, out: Path) -> None:
+    """Write the three files for float32 unit rows ``vectors[n, d]`` and the ``n`` rows of ``passages``, in that order.
+
+    Raises ``UserError`` when ``settings.factory`` is not a factory string or needs more vectors than there are.
+    """
+    if len(vectors) != passages.num_rows or not len(vectors):
+        raise ValueError(f"{len(vectors)} vectors for {passages.num_rows} passages")
+    faiss.write_index(_build(np.ascontiguousarray(vectors, dtype=np.float32), settings.factory), str(out / _VECTORS))
+    pq.write_table(passages.select(PASSAGES.names).cast(PASSAGES), out / _PASSAGES)
+    description = {
+        "format": _FORMAT,
+        "count": len(vectors),
+        "dimension": int(vectors.shape[1]),
+        "factory": settings.factory,
+        "metric": "inner_product",
+        "embedder": settings.embedder.model_dump(),
+        "files": {name: _identity(out / name) for name in (_VECTORS, _PASSAGES)},
+    }
+    (out / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _build(vectors: np.ndarray, factory: str) -> faiss.Index:
+    with _one_thread():
+        try:
+            index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            if not index.is_trained:
+                index.train(vectors)
+            index.add(vectors)
+        except RuntimeError as error:
+            raise UserError(
+                f"index.factory={factory} cannot hold these {len(vectors)} vectors: {_last_clause(error)}",
+                "index.factory=Flat is exact and serves up to about a million passages.",
+            ) from error
+    return index
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Graph and cluster building depend on the order in which threads finish; one thread gives one result."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _last_clause(error: RuntimeError) -> str:
+    """FAISS puts the C++ function and file before its message; a user needs what comes after."""
+    return str(error).rpartition("Error: ")[2].rpartition(".cpp:")[2].partition(": ")[2] or str(error)
+
+
+class PassageIndex:
+    """Passages by cosine similarity. Searching is safe from several threads."""
+
+    def __init__(self, index: faiss.Index, passages: pa.Table, embedder: SentenceTransformersEmbedder) -> None:
+        self._index = index
+        self._passages = passages
+        self.embedder = embedder
+        """Settings of the embedder that made the vectors; a question must be embedded by the same."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read and check an index. Raises ``UserError`` naming the file that is missing, damaged or does not fit."""
+        description = _read_description(folder / _DESCRIPTION)
+        for name, identity in description["files"].items():
+            _require(folder / name, (folder / name).is_file(), "is missing")
+            _require(folder / name, _identity(folder / name) == identity, "is not the file that index.json describes")
+        passages = _read_passages(folder / _PASSAGES)
+        _require(folder / _PASSAGES, passages.num_rows == description["count"], "has another number of passages")
+        index = _read_vectors(folder / _VECTORS)
+        expected = (description["count"], description["dimension"])
+        _require(folder / _VECTORS, (index.ntotal, index.d) == expected, f"holds {index.ntotal} x {index.d}")
+        _require(folder / _VECTORS, index.metric_type == faiss.METRIC_INNER_PRODUCT, "is not an inner product index")
+        return cls(index, passages, SentenceTransformersEmbedder.model_validate(description["embedder"]))
+
+    def __len__(self) -> int:
+        return self._passages.num_rows
+
+    def search(self, vector: np.ndarray, k: int) -> list[Passage]:
+        """The ``k`` nearest passages (fewer when the index is smaller), best first, equals in passage order."""
+        if vector.shape != (self._index.d,):
+            raise ValueError(f"question vector {vector.shape} for an index of dimension {self._index.d}")
+        similarities, ids = self._index.search(np.asarray(vector, dtype=np.float32)[None, :], min(k, len(self)))
+        # An approximate index pads a short answer with the id -1.
+        hits = sorted((-float(s), int(i)) for s, i in zip(similarities[0], ids[0], strict=True) if i >= 0)
+        rows = self._passages.take([i for _, i in hits]).to_pylist()
+        return [replace(Passage.from_row(row), similarity=-s) for row, (s, _) in zip(rows, hits, strict=True)]
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _require(path: Path, holds: bool, problem: str) -> None:
+    if not holds:
+        raise _damaged(path, problem)
+
+
+def _damaged(path: Path, problem: str) -> UserError:
+    return UserError(f"Damaged index: {path} {problem}.", "Build it again: `lectern index --force`.")
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, "is missing or not JSON") from error
+    complete = isinstance(description, dict) and {"count", "dimension", "embedder", "files"} <= description.keys()
+    _require(path, complete and description.get("format") == _FORMAT, f"is not an index description of format {_FORMAT}")
+    _require(path, set(description["files"]) == {_VECTORS, _PASSAGES}, "names other files")
+    return description
+
+
+def _read_passages(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=PASSAGES)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, "is not a table of passages") from error
+
+
+def _read_vectors(path: Path) -> faiss.Index:
+    """No honest vector in the file is larger than the file; the limit keeps a forged length from taking the memory."""
+    limit = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(path.stat().st_size)
+    try:
+        return faiss.read_index(str(path))
+    except RuntimeError as error:
+        raise _damaged(path, "cannot be read by FAISS") from error
+    finally:
+        faiss.set_deserialization_vector_byte_limit(limit)

@@ -1,0 +1,87 @@
+"""The ``adapter/`` artifact: a PEFT folder whose bytes depend on the run's inputs only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qa_core.config import FinetuneSettings
+
+if TYPE_CHECKING:
+    from qa_core.training.qlora import FitResult
+
+CONFIG_FILE = "adapter_config.json"
+
+
+def write_adapter(
+    result: FitResult,
+    tokenizer: Any,
+    base_model: str,
+    settings: FinetuneSettings,
+    num_rows: Mapping[str, int],
+    out: Path,
+) -> None:
+    """Write weights, config, tokenizer, chat template and model card to ``out``.
+
+    Args:
+        base_model: name for people and for ``adapter_config.json``; never this machine's path of a built model.
+        num_rows: rows by split.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    result.model.save_pretrained(str(out))
+    tokenizer.save_pretrained(str(out))
+    _normalize_config(out / CONFIG_FILE, base_model)
+    (out / "README.md").write_text(model_card(result, base_model, settings, num_rows), encoding="utf-8")
+
+
+def model_card(result: FitResult, base_model: str, settings: FinetuneSettings, num_rows: Mapping[str, int]) -> str:
+    """A Hugging Face model card: base model, data, settings and losses; no times, so equal runs have equal cards."""
+    described = settings.model_dump(mode="json", exclude={"compute", "report_to"})
+    rows = [f"| {entry['step']} | {entry['eval_loss']:.4f} |" for entry in result.history if "eval_loss" in entry]
+    figures = [f"| {name} | {value:.4f} |" if isinstance(value, float) else f"| {name} | {value:,} |" for name, value in result.metrics.items()]  # fmt: skip
+    return "\n".join(
+        [
+            "---",
+            "library_name: peft",
+            "pipeline_tag: text-generation",
+            "tags: [lora, question-answering]",
+            "---",
+            "",
+            "# Question answering over technical papers",
+            "",
+            f"A LoRA adapter for `{base_model}`, trained by Lectern.",
+            "",
+            "## Data",
+            "",
+            "| split | rows |",
+            "|---|---|",
+            *[f"| {split} | {count:,} |" for split, count in num_rows.items()],
+            "",
+            "## Results",
+            "",
+            "| figure | value |",
+            "|---|---|",
+            *figures,
+            "",
+            "| step | evaluation loss |",
+            "|---|---|",
+            *rows,
+            "",
+            "## Settings",
+            "",
+            "```json",
+            json.dumps(described, indent=2),
+            "```",
+            "",
+        ]
+    )
+
+
+def _normalize_config(path: Path, base_model: str) -> None:
+    """PEFT keeps ``target_modules`` as a set, whose order differs between processes, and the base model's local path."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    config["base_model_name_or_path"] = base_model
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

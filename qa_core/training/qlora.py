@@ -1,0 +1,328 @@
+"""QLoRA: low-rank adapters on a 4-bit base model (Dettmers et al., 2023, arXiv:2305.14314), with transformers' Trainer.
+
+The same code runs on a CPU and on GPUs, alone or as one rank of a process group. A run that is killed and resumed from
+a checkpoint ends with the same bytes: the order of rows is a list made from the seed, and dropout is seeded anew for
+each step, so no state of a random generator has to survive.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
+from torch.utils.data import Dataset
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+
+from qa_core.config import FinetuneSettings
+from qa_core.errors import UserError
+from qa_core.training.sft import PaddingCollator, TrainingExample
+
+OnStep = Callable[[int], None]
+OnCheckpoint = Callable[[dict[str, float], Path], None]
+
+_LOGGING_STEPS = 10
+_WINDOW_BATCHES = 8
+"""Batches that are sorted by length together."""
+_STATE_FILE = "trainer_state.json"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained adapter and what happened on the way."""
+
+    model: PeftModel
+    history: tuple[dict[str, float], ...]
+    """Every logged loss and every evaluation, in order, from the first step of the run (resumed or not)."""
+    tokens: int
+    """Tokens that the optimiser saw, prompts included, padding not."""
+
+    @property
+    def metrics(self) -> dict[str, float | int]:
+        """The figures for manifest and model card; equal for resumed and uninterrupted runs."""
+        train = [entry["loss"] for entry in self.history if "loss" in entry]
+        evaluation = [entry["eval_loss"] for entry in self.history if "eval_loss" in entry]
+        trainable, total = self.model.get_nb_trainable_parameters()
+        figures: dict[str, float | int] = {
+            "train_loss_first": train[0],
+            "train_loss_last": train[-1],
+            "tokens": self.tokens,
+            "trainable_parameters": trainable,
+            "parameters": total,
+        }
+        if evaluation:
+            figures |= {
+                "eval_loss_first": evaluation[0],
+                "eval_loss_best": min(evaluation),
+                "eval_loss_last": evaluation[-1],
+            }
+        return figures
+
+
+def load_tokenizer(location: str) -> Any:
+    """The tokenizer of the model folder ``location``."""
+    return AutoTokenizer.from_pretrained(location)
+
+
+def load_quantized(location: str, settings: FinetuneSettings) -> Any:
+    """The base model on this process's device, its linear layers in 4 bits when the settings say so."""
+    dtype = compute_dtype(settings)
+    quantization = settings.quantization
+    bits_and_bytes = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization.bnb_4bit_quant_type,
+        bnb_4bit_use_double_quant=quantization.bnb_4bit_use_double_quant,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return AutoModelForCausalLM.from_pretrained(
+        location,
+        dtype=dtype,
+        device_map={"": int(os.environ.get("LOCAL_RANK", "0")) if settings.compute.use_gpu else "cpu"},
+        quantization_config=bits_and_bytes if quantization.load_in_4bit else None,
+        use_safetensors=True,
+    )
+
+
+def compute_dtype(settings: FinetuneSettings) -> torch.dtype:
+    """The dtype of matrix products; ``auto`` is what the device does well."""
+    name = settings.quantization.bnb_4bit_compute_dtype
+    if name != "auto":
+        return getattr(torch, name)
+    if not settings.compute.use_gpu:
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def fit(
+    location: str,
+    train: Sequence[TrainingExample],
+    validation: Sequence[TrainingExample],
+    settings: FinetuneSettings,
+    seed: int,
+    workdir: Path,
+    *,
+    resume_from: Path | None = None,
+    on_step: OnStep | None = None,
+    on_checkpoint: OnCheckpoint | None = None,
+) -> FitResult:
+    """Train an adapter for ``settings.max_steps``; evaluate and checkpoint every ``settings.eval_steps`` and at the end.
+
+    Args:
+        location: folder of the base model.
+        workdir: local folder for checkpoints, one of its own for each rank.
+        resume_from: a checkpoint folder that an earlier call handed to ``on_checkpoint``.
+        on_step: hears, on every rank, the number of each finished step; after a resume first the step resumed from.
+        on_checkpoint: gets, on every rank, the newest losses and the checkpoint's folder.
+    """
+    if not train:
+        raise UserError("there is no training row", "raise finetune.max_length or generate more rows")
+    tokenizer = load_tokenizer(location)
+    # Before the model: with DeepSpeed, transformers must know of it when weights are loaded.
+    arguments = _training_arguments(settings, seed, workdir, with_evaluation=bool(validation))
+    model = _with_adapter(load_quantized(location, settings), settings, seed)
+    order = row_order([len(example.input_ids) for example in train], settings.max_steps, settings.train_batch_size, seed)
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=_Rows(train, order),
+        eval_dataset=_Rows(validation, _by_length(validation)) if validation else None,
+        data_collator=PaddingCollator(tokenizer.pad_token_id),
+        callbacks=[_Hooks(seed, settings.eval_steps, on_step, on_checkpoint)],
+    )
+    tokens = sum(len(train[row].input_ids) for row in order)
+    state = _finished_state(resume_from, settings.max_steps)
+    if resume_from is not None and state is not None:
+        # Trainer would take one more step from a checkpoint of the last step.
+        set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
+        if on_step is not None:
+            on_step(state.global_step)
+    else:
+        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+        state = trainer.state
+    return FitResult(model, _losses(state), tokens)
+
+
+def row_order(lengths: Sequence[int], num_steps: int, batch_size: int, seed: int) -> list[int]:
+    """Row numbers for ``num_steps`` batches: a new seeded permutation for each pass, and batches of like lengths.
+
+    Written out in advance, step *k* trains on the same rows for any number of workers and after any resume. Within each
+    window of batches rows are sorted by length, which halves the padding of rows with and without passages, and then
+    the batches are shuffled.
+    """
+    generator = np.random.default_rng(seed)
+    wanted, window = num_steps * batch_size, _WINDOW_BATCHES * batch_size
+    passes = [generator.permutation(len(lengths)) for _ in range(-(-wanted // len(lengths)))]
+    stream = np.concatenate(passes)[:wanted]
+    order: list[int] = []
+    for start in range(0, wanted, window):
+        rows = sorted(stream[start : start + window].tolist(), key=lambda row: (lengths[row], row))
+        batches = np.array(rows).reshape(-1, batch_size)
+        order += generator.permutation(batches).ravel().tolist()
+    return order
+
+
+def _by_length(examples: Sequence[TrainingExample]) -> list[int]:
+    """Row numbers from short to long, so that a batch is hardly padded."""
+    return sorted(range(len(examples)), key=lambda row: len(examples[row].input_ids))
+
+
+def _with_adapter(model: Any, settings: FinetuneSettings, seed: int) -> PeftModel:
+    model = prepare_model_for_kbit_training(
+        model,
+        use_gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+    )
+    lora = settings.lora
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=list(lora.target_modules),
+    )
+    set_seed(seed)
+    try:
+        adapted = get_peft_model(model, config)
+    except ValueError as error:
+        raise UserError(
+            f"finetune.lora.target_modules={list(lora.target_modules)} are not all in the base model: {error}",
+            "Qwen2 has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
+        ) from error
+    assert isinstance(adapted, PeftModel)
+    return adapted
+
+
+def _training_arguments(settings: FinetuneSettings, seed: int, workdir: Path, with_evaluation: bool) -> TrainingArguments:
+    compute, dtype = settings.compute, compute_dtype(settings)
+    on_cpu = not compute.use_gpu
+    return TrainingArguments(
+        output_dir=str(workdir),
+        max_steps=settings.max_steps,
+        per_device_train_batch_size=compute.per_device_train_batch_size,
+        per_device_eval_batch_size=compute.per_device_eval_batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        train_sampling_strategy="sequential",  # the order is in the data set already
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        activation_checkpointing=settings.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        logging_steps=_LOGGING_STEPS,
+        eval_strategy="steps" if with_evaluation else "no",
+        eval_steps=settings.eval_steps,
+        save_strategy="steps",
+        save_steps=settings.eval_steps,
+        save_total_limit=1,
+        prediction_loss_only=True,
+        bf16=dtype is torch.bfloat16 and not on_cpu,
+        fp16=dtype is torch.float16 and not on_cpu,
+        use_cpu=on_cpu,
+        seed=seed,
+        ddp_find_unused_parameters=False,
+        dataloader_pin_memory=not on_cpu,
+        remove_unused_columns=False,
+        deepspeed=_zero2(dtype) if compute.strategy == "deepspeed_zero2" else None,
+        report_to=list(settings.report_to) or "none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+
+
+def _zero2(dtype: torch.dtype) -> dict[str, Any]:
+    """DeepSpeed's settings for ZeRO stage 2: optimiser state and gradients are sharded; "auto" is filled by transformers."""
+    return {
+        "zero_optimization": {"stage": 2, "contiguous_gradients": True, "overlap_comm": True},
+        "zero_allow_untested_optimizer": True,
+        "bf16": {"enabled": dtype is torch.bfloat16},
+        "fp16": {"enabled": dtype is torch.float16},
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+    }
+
+
+def _finished_state(checkpoint: Path | None, max_steps: int) -> TrainerState | None:
+    """The state in ``checkpoint`` when no step is left to take."""
+    if checkpoint is None:
+        return None
+    state = TrainerState.load_from_json(str(checkpoint / _STATE_FILE))
+    return state if state.global_step >= max_steps else None
+
+
+def _losses(state: TrainerState) -> tuple[dict[str, float], ...]:
+    """The log without speeds and times, which differ between equal runs."""
+    kept = ("step", "loss", "eval_loss")
+    entries = [{key: entry[key] for key in kept if key in entry} for entry in state.log_history]
+    return tuple(entry for entry in entries if len(entry) > 1)
+
+
+@dataclass(frozen=True)
+class _Rows(Dataset[TrainingExample]):
+    """Examples in a given order, repeats included."""
+
+    examples: Sequence[TrainingExample]
+    order: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> TrainingExample:
+        return self.examples[self.order[index]]
+
+
+class _Hooks(TrainerCallback):
+    """Seeds each step, tells of steps and checkpoints, and logs the loss at every checkpoint."""
+
+    def __init__(self, seed: int, eval_steps: int, on_step: OnStep | None, on_checkpoint: OnCheckpoint | None) -> None:
+        self.seed = seed
+        self.eval_steps = eval_steps
+        self.on_step = on_step
+        self.on_checkpoint = on_checkpoint
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.on_step is not None and state.global_step:
+            self.on_step(state.global_step)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        entropy = np.random.SeedSequence([self.seed, state.global_step, args.process_index])
+        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        # A checkpoint does not hold the loss summed since the last log, so the two must fall together.
+        if state.global_step % self.eval_steps == 0 or state.global_step >= state.max_steps:
+            control.should_log = True
+        if self.on_step is not None:
+            self.on_step(state.global_step)
+        return control
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.on_checkpoint is None:
+            return
+        newest: dict[str, float] = {}
+        for entry in _losses(state):
+            newest |= entry
+        self.on_checkpoint(newest, Path(args.output_dir) / f"checkpoint-{state.global_step}")

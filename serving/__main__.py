@@ -1,0 +1,230 @@
+"""Serve one run on this machine (or on a Ray cluster) until Ctrl-C.
+
+    python -m serving --config tiny [section.key=value ...]
+
+Exit codes: 0 stopped by the user, 1 failed, 2 the user's mistake, 130 stopped before the service was up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import ray
+from ray import serve
+from ray.serve import Application
+
+from qa_core.artifacts import RunStore
+from qa_core.config import LecternConfig, ServeSettings
+from qa_core.config_loader import load_config
+from qa_core.errors import UserError
+from serving.app import build
+
+STOPPED, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+APPLICATION = "lectern"
+DRAIN_S = 6.0
+"""Seconds for answers in flight after Ctrl-C; with the end of Ray itself the service is gone within ten."""
+
+Say = Callable[[str], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the service; returns the exit code."""
+    parsed = parse(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # Ray replaces this one when it starts
+    try:
+        return run(parsed)
+    except UserError as error:
+        print(f"lectern: {error}", file=sys.stderr)
+        return USER_MISTAKE
+    except (KeyboardInterrupt, SystemExit):
+        print("lectern: stopped before the service was up", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m serving", description="Serve a run's model and index.")
+    parser.add_argument("--config", "-c", action="append", default=[], help="shipped name or YAML file; may repeat")
+    parser.add_argument(
+        "--address", default=os.environ.get("RAY_ADDRESS"), help="a Ray cluster; left out: this machine"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    return parser.parse_intermixed_args(arguments)  # leaves with code 2, and the usage, when it cannot read them
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check everything that can be checked without Ray, then start, serve and stop."""
+    config = load_config(arguments.config, arguments.overrides)
+    application = build(config.model_dump(mode="json"))
+    require_loopback(config.serve.host)
+    if not arguments.address:
+        require_free_port(config.serve.host, config.serve.port)
+    log_file = log_path(config)
+    with screen(log_file) as say:
+        say(f"lectern {config.run.name}: starting the service; log {log_file}")
+        try:
+            with ray_cluster(arguments.address):
+                return serve_until_stopped(application, config.serve, say)
+        except UserError:
+            raise
+        except Exception as error:
+            traceback.print_exception(error)
+            say(f"lectern: the service failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+            say(f"  The whole story is in {log_file}.")
+            return FAILED
+
+
+def serve_until_stopped(application: Application, settings: ServeSettings, say: Say) -> int:
+    require_resources(settings)
+    serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
+    serve.run(application, name=APPLICATION, route_prefix="/")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _signal, _frame: stop.set())
+    say(welcome(settings))
+    stop.wait()
+    say("stopping")
+    drain = threading.Thread(target=serve.shutdown, daemon=True)
+    drain.start()
+    drain.join(DRAIN_S)
+    return STOPPED
+
+
+def welcome(settings: ServeSettings) -> str:
+    url = f"http://{settings.host}:{settings.port}"
+    name, rag = settings.model_name, f"{settings.model_name}-rag"
+    body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a virtual node?"}}]}}'
+    return (
+        f"\nLectern answers at {url}\n"
+        f"  models  {name}  the tuned model alone\n"
+        f"          {rag}  the same with passages from the papers and citations\n"
+        f"  try     curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n"
+        f"  health  {url}/health\n"
+        f"  stop    Ctrl-C\n"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- checks
+
+
+def require_loopback(host: str) -> None:
+    """Without API keys the service is for this machine alone."""
+    if host != "localhost" and not (_is_address(host) and ip_address(host).is_loopback):
+        raise UserError(
+            f"serve.host={host} would let everybody on the network use the service, which asks for no key",
+            "Use serve.host=127.0.0.1, and put something that authenticates in front of it.",
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Fail now rather than after Ray's start, which takes seconds."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as Serve's own socket: old connections do not count
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"port {port} on {host} cannot be used: {error.strerror}",
+                "Stop what listens there, or choose another port with serve.port=NUMBER.",
+            ) from error
+
+
+def require_resources(settings: ServeSettings) -> None:
+    """Fail, with both numbers, where Serve would wait for ever for a replica that fits nowhere."""
+    deployments = (settings.ingress, settings.retriever, settings.generator)
+    have = ray.cluster_resources()
+    for name, key, field in (("CPUs", "CPU", "num_cpus"), ("GPUs", "GPU", "num_gpus")):
+        needed = sum(getattr(one, field) * one.autoscaling_config.min_replicas for one in deployments)
+        if needed > have.get(key, 0):
+            raise UserError(
+                f"the service needs {needed:g} {name} and there are {have.get(key, 0):g}",
+                f"Lower serve.generator.{field}, serve.retriever.{field} or serve.ingress.{field}.",
+            )
+
+
+# ---------------------------------------------------------------------------------------------------- Ray, the screen
+
+
+@contextmanager
+def ray_cluster(address: str | None) -> Iterator[None]:
+    """Ray for the length of the block: the cluster at ``address``, or one that lives and dies with this process."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    runtime_env = {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}
+    try:
+        if address:
+            ray.init(address=address, runtime_env=runtime_env, logging_level=logging.WARNING)
+        else:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=128 * 1024**2,  # requests and passages are small
+                runtime_env=runtime_env,
+                logging_level=logging.WARNING,
+                # Unix socket paths end at 107 bytes; Ray adds about 60 to this folder's name.
+                _temp_dir=os.path.join(tempfile.gettempdir(), f"ray-{os.getuid()}"),
+            )
+        yield
+    except ConnectionError as error:
+        raise UserError(f"no Ray cluster answers at {address}", "Check the address, or leave it out.") from error
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def screen(log_file: Path) -> Iterator[Say]:
+    """A way to speak to the person, while descriptors 1 and 2, where the libraries write, lead to ``log_file``."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out, log_file.open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield lambda text: print(text, file=out, flush=True)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in enumerate(saved, start=1):
+                os.dup2(original, descriptor)
+                os.close(original)
+
+
+def log_path(config: LecternConfig) -> Path:
+    """Logs stay on this machine even when the artifacts do not."""
+    store = RunStore.open(config.run.storage, config.run.name)
+    folder = Path(store.uri) if store.is_local else Path("runs") / config.run.name
+    return folder.absolute() / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-serve.log"
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

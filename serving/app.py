@@ -1,0 +1,70 @@
+"""The application graph: ingress over retriever and generator. The one place that binds deployments.
+
+serve deploy serving/serve.yaml
+python -m serving --config tiny
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import serve
+from ray.serve import Application, Deployment
+
+from qa_core.artifacts import Artifact, RunStore
+from qa_core.config import DeploymentSettings, LecternConfig
+from qa_core.config_loader import load_config, validate
+from qa_core.errors import UserError
+from serving.generator import Generator
+from serving.ingress import Ingress
+from serving.retriever import Retriever
+
+RETRY_AFTER_S = 1
+
+
+def build(args: dict[str, Any]) -> Application:
+    """The application that ``args`` describes: ``{"config": [...], "overrides": [...]}`` or a whole dumped config.
+
+    Raises :class:`UserError` for a mistake in the config and for an artifact that is missing or damaged.
+    """
+    config = read_args(args)
+    store = RunStore.open(config.run.storage, config.run.name)
+    index, gguf = (complete(store.artifact(name), config) for name in ("index", "gguf"))
+    retriever = deployment(Retriever, config.serve.retriever).bind(index, config.index.embedder, config.retrieval)
+    generator = deployment(Generator, config.serve.generator).bind(gguf, config.generation, config.retrieval)
+    return deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, retriever, generator)
+
+
+def read_args(args: dict[str, Any]) -> LecternConfig:
+    if args.keys() <= {"config", "overrides"}:
+        return load_config(args.get("config", ()), args.get("overrides", ()))
+    return validate(args)
+
+
+def complete(artifact: Artifact, config: LecternConfig) -> Artifact:
+    """``artifact`` itself, when all its files are there as they were written."""
+    manifest = artifact.manifest()
+    if manifest is None:
+        raise UserError(
+            f"{artifact.uri} is not there or not complete",
+            f"Make it first: `lectern run` with the config of run {config.run.name!r}.",
+        )
+    artifact.verify(manifest)
+    return artifact
+
+
+def deployment(replica: type, settings: DeploymentSettings) -> Deployment:
+    """``replica`` as a Ray Serve deployment that scales, queues and refuses as ``settings`` say."""
+    return serve.deployment(
+        name=replica.__name__,
+        ray_actor_options={"num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus},
+        max_ongoing_requests=settings.max_ongoing_requests,
+        max_queued_requests=settings.max_queued_requests,
+        backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
+        autoscaling_config=settings.autoscaling_config.model_dump(),
+        # A model that cannot be loaded fails once, with its reason, instead of twenty times.
+        max_constructor_retry_count=1,
+        # Answers in flight are finished, but Ctrl-C ends the service within ten seconds.
+        graceful_shutdown_timeout_s=5.0,
+        graceful_shutdown_wait_loop_s=0.5,
+    )(replica)
