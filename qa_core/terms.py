@@ -43,3 +43,8 @@ def normalise(token: str) -> str:
 def technical_terms(text: str) -> set[str]:
     """The distinct technical terms and numbers of ``text``, normalised."""
     return {normalise(token) for token in tokenize(text) if is_technical(token)}
+
+
+def normalised_tokens(text: str) -> set[str]:
+    """Every distinct word, number and LaTeX command of ``text``, normalised."""
+    return {normalise(token) for token in tokenize(text)}

@@ -231,9 +231,9 @@ class _Parser:
     def _paragraph(self, i: int) -> tuple[BlockKind, int]:
         stop = i + 1
         while stop < len(self.lines) and self.line(stop).strip():
-            if stop == i + 1 and _SETEXT_UNDERLINE.match(self.line(stop)):
-                if len(self.line(i)) <= MAX_HEADING_CHARS:
-                    return "heading", stop + 1
+            short = len(self.line(i)) <= MAX_HEADING_CHARS
+            if stop == i + 1 and short and _SETEXT_UNDERLINE.match(self.line(stop)):
+                return "heading", stop + 1
             if self._interrupts(stop) or _FIRST_LIST_ITEM.match(self.line(stop)):
                 break
             stop += 1
@@ -292,4 +292,3 @@ def _math_closer(line: str) -> str | None:
         return r"\]"
     environment = _MATH_ENVIRONMENT.match(line)
     return rf"\end{{{environment.group(1)}}}" if environment else None
-

@@ -153,7 +153,7 @@ def _find_local(root: Path) -> tuple[list[PaperFile], int]:
         source = os.fsencode(os.path.relpath(path, root)).decode("utf-8", "replace")
         files.append(PaperFile(source, str(root), path))
 
-    # A folder that cannot be entered is listed like a file, so that it is refused by name instead of left out in silence.
+    # A folder that cannot be entered is listed like a file, so that it is refused by name and not left out in silence.
     for folder, subfolders, names in os.walk(root, onerror=lambda error: add(error.filename)):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         visible = [name for name in names if not name.startswith(".")]
@@ -169,7 +169,9 @@ def _find_remote(uri: str) -> tuple[list[PaperFile], int]:
         filesystem, base = pafs.FileSystem.from_uri(uri)
         infos = filesystem.get_file_info(pafs.FileSelector(base, recursive=True))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise UserError(f"chunk.papers={uri} cannot be opened: {error}", "Check the address and your access.") from error
+        raise UserError(
+            f"chunk.papers={uri} cannot be opened: {error}", "Check the address and your access."
+        ) from error
     prefix = f"{base.rstrip('/')}/"
     files = [info for info in infos if info.type == pafs.FileType.File]
     visible = [info.path for info in files if "/." not in f"/{info.path.removeprefix(prefix)}"]

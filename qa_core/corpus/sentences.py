@@ -25,10 +25,13 @@ _LOOK_BACK = 40
 """Longest stretch before a full stop that can decide about it."""
 
 _NEVER_LAST = frozenset(
-    "e.g i.e eg ie cf vs viz approx resp ca dr prof mr mrs ms st fig figs eq eqs sec secs tab ref refs alg".split()
+    {"eg", "ie", "cf", "vs", "viz", "approx", "resp", "ca", "dr", "prof", "mr", "mrs", "ms", "st"}
+    | {"fig", "figs", "eq", "eqs", "sec", "secs", "tab", "ref", "refs", "alg"}
 )
 """Abbreviations that always want something after them."""
-_BEFORE_NUMBER = frozenset("no nos vol pp p ch app thm lem prop cor def ex art".split())
+_BEFORE_NUMBER = frozenset(
+    {"no", "nos", "vol", "pp", "p", "ch", "app", "thm", "lem", "prop", "cor", "def", "ex", "art"}
+)
 """Abbreviations only where a number follows: "no." is also a plain word."""
 _NAME_JOINTS = (",", ".", "&", ";")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qa_core.dataset.prompts import QUESTION_TYPES, prompt_version
-from qa_core.dataset.teachers import Proposal
+from qa_core.dataset.teachers import Proposal, raw_response
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _POINTS_AWAY = re.compile(
@@ -18,13 +17,15 @@ _POINTS_AWAY = re.compile(
     r"|\b(?:of|in|on|for|with|by|from|at|into|than|under|after|before) that [a-z]+"
     r"|\bthe (?:present |following |previous )?(?:paper|papers|survey|section|author|authors|text|passage|chunk|excerpt|article|"
     r"study|example|code|formula|equation|table|figure|argument|proof|proofs|result|results|others?|property|difference|idea|"
-    r"recommendation|estimate|trade|rule|heuristic|method|problem|purpose)\b(?! (?:of|for|that|by|heading|title)\b)"
+    r"recommendation|estimate|trade|rule|heuristic|method|problem|purpose)\b(?! (?:of|for|that|by|between|heading|title)\b)"
     r"|\b(?:above|below)(?=[?,])"
     r"|\b(?:the|all) (?:two|three|four|other|others)\b|\b(?:Table|Figure|Equation|Section) \d",
     re.IGNORECASE,
 )
 _LOOSE_PRONOUN = re.compile(r"\b(?:it|they|them|itself|themselves|he|she)\b")
-_SUBORDINATOR = re.compile(r"\b(?:that|which|who|because|if|when|while|although|though|after|before|until|once|as|than|and)\b")
+_SUBORDINATOR = re.compile(
+    r"\b(?:that|which|who|because|if|when|while|although|though|after|before|until|once|as|than|and)\b"
+)
 _LOOSE_POSSESSIVE = re.compile(
     r"^(?:what happens (?:if|when)|(?:.*, )?(?:why|how|what)(?: \w+)?|(?:how|by how|to what) (?:many|much|value) .*?(?:do|does)) (?:its|their)\b"
 )
@@ -36,7 +37,9 @@ class YieldTooLow(RuntimeError):
 
     def __init__(self, accepted: int, min_rows: int, rejected: Mapping[str, int]) -> None:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(rejected.items())) or "nothing was proposed"
-        super().__init__(f"only {accepted} question/answer rows were accepted, min_rows is {min_rows} (rejected: {reasons})")
+        super().__init__(
+            f"only {accepted} question/answer rows were accepted, min_rows is {min_rows} (rejected: {reasons})"
+        )
         self.accepted, self.min_rows, self.rejected = accepted, min_rows, dict(rejected)
 
     def __reduce__(self) -> tuple[type[YieldTooLow], tuple[int, int, dict[str, int]]]:
@@ -91,13 +94,13 @@ def to_row(proposal: Proposal, teacher: str) -> dict[str, Any]:
     }
 
 
-def to_rejected_row(proposal: Proposal, reason: str) -> dict[str, str]:
-    """A row of ``QA_REJECTED``."""
+def reject_row(row: Mapping[str, Any], reason: str) -> dict[str, str]:
+    """A row of ``QA_REJECTED`` from an accepted row that was dropped after all."""
     return {
-        "chunk_id": proposal.chunk_ids[0] if proposal.chunk_ids else "",
-        "question_type": proposal.question_type,
+        "chunk_id": row["chunk_ids"][0],
+        "question_type": row["question_type"],
         "reason": reason,
-        "raw_response": proposal.raw_response,
+        "raw_response": raw_response(row["question"], row["answer"]),
     }
 
 
@@ -111,14 +114,15 @@ def check_all(
         if reason is None:
             accepted.append(to_row(proposal, teacher))
         else:
-            rejected.append(to_rejected_row(proposal, reason))
+            rejected.append(
+                {
+                    "chunk_id": chunk["chunk_id"],
+                    "question_type": proposal.question_type,
+                    "reason": reason,
+                    "raw_response": raw_response(proposal.question, proposal.answer),
+                }
+            )
     return accepted, rejected
-
-
-def normalised(question: str) -> str:
-    """``question`` without case, punctuation, articles and spacing, for comparison."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold())
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
 
 
 def require_yield(accepted: int, min_rows: int, rejected: Mapping[str, int]) -> None:

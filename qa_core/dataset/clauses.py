@@ -8,30 +8,201 @@ from dataclasses import dataclass
 from qa_core.dataset.verbs import AMBIGUOUS_BASES, AUXILIARIES, BASE_OF_THIRD_PERSON, CLEAR_BASES, CLEAR_IN_THIRD_PERSON
 
 _ADVERBS = frozenset(
-    """also always already actually alone almost both commonly directly effectively either easily entirely essentially
-    eventually frequently generally immediately independently indirectly instead itself largely likewise mainly merely
-    mostly much naturally nearly never normally now often only partly periodically quickly rarely repeatedly roughly
-    simply slowly sometimes soon still surprisingly then typically usually well""".split()
+    [
+        "also",
+        "always",
+        "already",
+        "actually",
+        "alone",
+        "almost",
+        "both",
+        "commonly",
+        "directly",
+        "effectively",
+        "either",
+        "easily",
+        "entirely",
+        "essentially",
+        "eventually",
+        "frequently",
+        "generally",
+        "immediately",
+        "independently",
+        "indirectly",
+        "instead",
+        "itself",
+        "largely",
+        "likewise",
+        "mainly",
+        "merely",
+        "mostly",
+        "much",
+        "naturally",
+        "nearly",
+        "never",
+        "normally",
+        "now",
+        "often",
+        "only",
+        "partly",
+        "periodically",
+        "quickly",
+        "rarely",
+        "repeatedly",
+        "roughly",
+        "simply",
+        "slowly",
+        "sometimes",
+        "soon",
+        "still",
+        "surprisingly",
+        "then",
+        "typically",
+        "usually",
+        "well",
+    ]
 )
-_CONNECTIVES = frozenset("therefore thus hence consequently however then nevertheless nonetheless indeed".split())
+_CONNECTIVES = frozenset(
+    ["therefore", "thus", "hence", "consequently", "however", "then", "nevertheless", "nonetheless", "indeed"]
+)
 _DETERMINERS = frozenset(
-    """a an the each every all any some no both its their one two three four five six seven eight nine ten more less
-    fewer most many several only about roughly exactly nearly at for little much up so far hardly""".split()
+    [
+        "a",
+        "an",
+        "the",
+        "each",
+        "every",
+        "all",
+        "any",
+        "some",
+        "no",
+        "both",
+        "its",
+        "their",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "more",
+        "less",
+        "fewer",
+        "most",
+        "many",
+        "several",
+        "only",
+        "about",
+        "roughly",
+        "exactly",
+        "nearly",
+        "at",
+        "for",
+        "little",
+        "much",
+        "up",
+        "so",
+        "far",
+        "hardly",
+    ]
 )
-_AFTER_VERB = _DETERMINERS | frozenset("to again while when if until because as than with".split())
+_AFTER_VERB = _DETERMINERS | frozenset(["to", "again", "while", "when", "if", "until", "because", "as", "than", "with"])
 _NOT_A_SUBJECT = frozenset(
-    """it they this these those such that there he she we you i which who what here both others neither either
-    another and or but so yet nor than as because although though while whereas if when where since unless until
-    not even just""".split()
+    [
+        "it",
+        "they",
+        "this",
+        "these",
+        "those",
+        "such",
+        "that",
+        "there",
+        "he",
+        "she",
+        "we",
+        "you",
+        "i",
+        "which",
+        "who",
+        "what",
+        "here",
+        "both",
+        "others",
+        "neither",
+        "either",
+        "another",
+        "and",
+        "or",
+        "but",
+        "so",
+        "yet",
+        "nor",
+        "than",
+        "as",
+        "because",
+        "although",
+        "though",
+        "while",
+        "whereas",
+        "if",
+        "when",
+        "where",
+        "since",
+        "unless",
+        "until",
+        "not",
+        "even",
+        "just",
+        "without",
+        "unlike",
+    ]
 )
-_RELATIVE = frozenset("that which who whose where when because if while whereas although what how why".split())
+_RELATIVE = frozenset(
+    [
+        "that",
+        "which",
+        "who",
+        "whose",
+        "where",
+        "when",
+        "because",
+        "if",
+        "while",
+        "whereas",
+        "although",
+        "what",
+        "how",
+        "why",
+    ]
+)
 _LEADS = frozenset(
-    "in at for with on during under by after before from within over across among between given beyond".split()
+    [
+        "in",
+        "at",
+        "for",
+        "with",
+        "on",
+        "during",
+        "under",
+        "by",
+        "after",
+        "before",
+        "from",
+        "within",
+        "over",
+        "across",
+        "among",
+        "between",
+        "given",
+        "beyond",
+    ]
 )
 _FUNCTION_WORDS = frozenset(
-    """a an the each every all any most many some several both no one two three four five six seven eight nine ten
-    other another only such few fewer more less larger smaller longer shorter higher lower faster slower if when because
-    unlike without compared since even instead once""".split()
+    ["a", "an", "the", "each", "every", "all", "any", "most", "many", "some", "several", "both", "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "other", "another", "only", "such", "few", "fewer", "more", "less", "larger", "smaller", "longer", "shorter", "higher", "lower", "faster", "slower", "if", "when", "because", "unlike", "without", "compared", "since", "even", "instead", "once"]
 ) | _LEADS  # fmt: skip
 _COMMON_ENDINGS = ("ing", "tion", "sion", "ment", "ness", "ity", "ance", "ence", "ism", "ally", "ous", "able", "ible",
                    "ive", "ful", "ions", "ments", "ed", "al", "ency", "ancy", "ent", "ors", "age")  # fmt: skip
@@ -98,7 +269,11 @@ def parse_clause(text: str) -> Clause | None:
 def is_noun_phrase(text: str) -> bool:
     """Whether ``text`` can stand as a thing to ask about: short, no pronoun first, no loose comma."""
     words = text.split(" ")
-    if not 1 <= len(words) <= 16 or re.search(r"[;:()\[\]]", text) or words[-1] in _NOT_A_SUBJECT | _LEADS | {"of", "to"}:
+    if (
+        not 1 <= len(words) <= 16
+        or re.search(r"[;:()\[\]]", text)
+        or words[-1] in _NOT_A_SUBJECT | _LEADS | {"of", "to"}
+    ):
         return False
     if words[0].lower() in _NOT_A_SUBJECT | _LEADS | {"to", "its", "their"}:
         return False
@@ -175,7 +350,9 @@ def _looks_finite(words: list[str], position: int, relative: bool = False) -> bo
     if before in _ADVERBS and position > 1:
         before = words[position - 2]
     so_far = " ".join(words[:position])
-    plural = relative or is_plural(before) or (is_plural(so_far) and before not in _DETERMINERS | _LEADS | {"and", "of"})
+    plural = (
+        relative or is_plural(before) or (is_plural(so_far) and before not in _DETERMINERS | _LEADS | {"and", "of"})
+    )
     return plural and (word in CLEAR_BASES or (word in AMBIGUOUS_BASES and shown))
 
 

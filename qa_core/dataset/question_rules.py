@@ -19,25 +19,111 @@ _QUALIFIER = r"(?:about|roughly|only|exactly|at most|at least|up to|just|nearly|
 _UNITS = {"ms": "milliseconds", "s": "seconds", "GB": "GB", "MB": "MB", "KB": "KB", "GiB": "GiB", "MiB": "MiB",
           "KiB": "KiB", "TB": "TB", "GFLOP": "GFLOP", "TFLOPS": "TFLOPS"}  # fmt: skip
 _COUNTING = frozenset(
-    """have use need require contain hold store reserve take allow tolerate occupy cost carry reach waste send save
-    consume group support process produce keep lose add read write move last""".split()
+    [
+        "have",
+        "use",
+        "need",
+        "require",
+        "contain",
+        "hold",
+        "store",
+        "reserve",
+        "take",
+        "allow",
+        "tolerate",
+        "occupy",
+        "cost",
+        "carry",
+        "reach",
+        "waste",
+        "send",
+        "save",
+        "consume",
+        "group",
+        "support",
+        "process",
+        "produce",
+        "keep",
+        "lose",
+        "add",
+        "read",
+        "write",
+        "move",
+        "last",
+    ]
 )
 _CONTENT_VERBS = frozenset(
-    """hold contain store require include guarantee assume measure map record carry describe define need mean separate
-    consist""".split()
+    [
+        "hold",
+        "contain",
+        "store",
+        "require",
+        "include",
+        "guarantee",
+        "assume",
+        "measure",
+        "map",
+        "record",
+        "carry",
+        "describe",
+        "define",
+        "need",
+        "mean",
+        "separate",
+        "consist",
+    ]
 )
-_CHANGING = frozenset("raise lower reduce increase cut bring shrink limit".split())
-_DONE = "computed|measured|defined|chosen|drawn|estimated|determined|obtained|calculated|derived|represented|encoded|stored|" \
+_CHANGING = frozenset(["raise", "lower", "reduce", "increase", "cut", "bring", "shrink", "limit"])
+_DONE = (
+    "computed|measured|defined|chosen|drawn|estimated|determined|obtained|calculated|derived|represented|encoded|stored|"
     "assigned|selected|divided|built|trained|compared|placed|initialised|reconstructed|quantised|expressed|split|scored|judged"
+)
 _JUDGES = re.compile(
     r"(?:usual|best|opposite|classical|same|only|right|central|main|first|second|third|last|natural|most|simple|simplest|"
     r"better|good|poor|compromise|trade|trade-off|gamble|choice|problem|reason|common|cheap|large|small|single|key|result|"
-    r"sensible|special|consequence|matter|sum|product|[a-z]+er)\b"
+    r"sensible|special|standard|chain|consequence|matter|sum|product|[a-z]+er)\b"
 )
 """``X is the usual choice`` says what X is worth, not what it is."""
-_ANNOUNCED = frozenset("ways reasons drawbacks properties advantages benefits results ideas parts purposes roles costs".split())
+_ANNOUNCED = frozenset(
+    [
+        "ways",
+        "reasons",
+        "drawbacks",
+        "properties",
+        "advantages",
+        "benefits",
+        "results",
+        "ideas",
+        "parts",
+        "purposes",
+        "roles",
+        "costs",
+    ]
+)
 """``X has two drawbacks`` announces an answer that stands elsewhere."""
-_PREPOSITIONS = frozenset("in on at for from to with by than between during within before after over under across into as".split())
+_PREPOSITIONS = frozenset(
+    [
+        "in",
+        "on",
+        "at",
+        "for",
+        "from",
+        "to",
+        "with",
+        "by",
+        "than",
+        "between",
+        "during",
+        "within",
+        "before",
+        "after",
+        "over",
+        "under",
+        "across",
+        "into",
+        "as",
+    ]
+)
 _COORDINATE = re.compile(r"(?:, (?:and|but|so|yet|or)|;|:) ")
 _TAIL = re.compile(
     r"(?:[,;:]| because | so that | whereas | while | although | and | or | but | which | when | if | after | unless ).*"
@@ -62,7 +148,9 @@ Rule = Callable[[Statement], Iterator[str]]
 def factual(statement: Statement) -> Iterator[str]:
     """Definitions, attributions, properties and numbers."""
     text = statement.text
-    if definition := re.fullmatch(r"((?:(?:an?|the) )?[^,]{2,60}?) (is|are) (?:an?|the|any|one of the) ([a-z].+)", text):
+    if definition := re.fullmatch(
+        r"((?:(?:an?|the) )?[^,]{2,60}?) (is|are) (?:an?|the|any|one of the) ([a-z].+)", text
+    ):
         subject, be, rest = definition.groups()
         explains = re.search(r" (?:that|which|who|whose|where|of|for|in|with|to)\b| [a-z]+ed ", rest)
         if explains and not _JUDGES.match(rest) and _short_term(subject):
@@ -132,7 +220,12 @@ def _first_clause(text: str) -> str:
 
 def _short_term(subject: str) -> bool:
     words = subject.split(" ")
-    return len(words) <= 6 and not re.match(r"[a-z]+ing (?:an?|the)\b", subject) and is_noun_phrase(subject) and parse_clause(subject + " is so") is not None
+    return (
+        len(words) <= 6
+        and not re.match(r"[a-z]+ing (?:an?|the)\b", subject)
+        and is_noun_phrase(subject)
+        and parse_clause(subject + " is so") is not None
+    )
 
 
 def _asked_of_people(names: str, verb: str, rest: str) -> Iterator[str]:
@@ -162,7 +255,12 @@ def _counted(clause: Clause, rest: str) -> Iterator[str]:
     words = rest.split(" ")
     end = next((i for i, word in enumerate(words) if word in _PREPOSITIONS), len(words))
     head = next((i for i, word in enumerate(words[:end]) if word in ("of", "per")), end) - 1
-    if head < 0 or words[head] in _ANNOUNCED or re.search(r"\d|\bplus\b", rest) or not (words[head] in _UNITS or re.search(r"[a-z]{2}(?<![sui])s$", words[head])):
+    if (
+        head < 0
+        or words[head] in _ANNOUNCED
+        or re.search(r"\d|\bplus\b", rest)
+        or not (words[head] in _UNITS or re.search(r"[a-z]{2}(?<![sui])s$", words[head]))
+    ):
         return
     words[head] = _UNITS.get(words[head], words[head])
     verb = " ".join([clause.verb, *words[end:]])
@@ -173,13 +271,16 @@ def _properties(clause: Clause) -> Iterator[str]:
     stated = clause.verb in ("state", "say") and clause.object.startswith("that ")
     if stated or (clause.verb in _CONTENT_VERBS and clause.object and clause.auxiliary in ("do", "does")):
         bare = re.fullmatch(r"the [a-z-]+|[a-z]+|(?:two|three|four|five) .+", clause.subject)
-        if not bare and not re.match(rf"(?:{_QUALIFIER} )*{_NUMBER}\b", clause.object):
+        if not bare and not re.match(rf"(?:{_QUALIFIER} )*{_NUMBER}\b|only |for |in |at |on |with ", clause.object):
             verb = "consist of" if clause.verb == "consist" else clause.verb
             yield FRAMES["object"].format(do=clause.do, subject=clause.subject, verb=verb)
 
 
 def _manners(clause: Clause) -> Iterator[str]:
-    done = re.match(rf"(?:usually |normally |commonly |often )?({_DONE}) (?:by|as|from|with|in|at|for|on|to|into) ", clause.predicate)
+    done = re.match(
+        rf"(?:usually |normally |commonly |often )?({_DONE}) (?:by|as|from|with|in|at|for|on|to|into) ",
+        clause.predicate,
+    )
     if done and clause.auxiliary in ("is", "are"):
         yield FRAMES["manner"].format(clause=f"{clause.auxiliary} {clause.subject} {done[1]}")
 
@@ -203,7 +304,9 @@ def _effects(statement: Statement) -> Iterator[str]:
 _TAIL_CLAUSE = re.compile(r", (?:which|whereas|while|although|where|even|not|as|plus|rather|each|with|but|and|so)\b.*")
 
 
-_AFTER_PHRASE = re.compile(r" (?:in|because|and|when|if|but|while|for|by|at|as|on|does|do|is|are|would|before|after|once) ")
+_AFTER_PHRASE = re.compile(
+    r" (?:in|because|and|when|if|but|while|for|by|at|as|on|does|do|is|are|would|before|after|once) "
+)
 
 
 def _contrasts(statement: Statement) -> Iterator[tuple[Clause, str, str]]:
@@ -222,13 +325,18 @@ def _contrasts(statement: Statement) -> Iterator[tuple[Clause, str, str]]:
     elif same := re.search(r" (?:the same [^,;:]{1,40}? as|differs? from|than) ([^,;:]+)", text):
         second = _AFTER_PHRASE.split(same[1])[0]
         clause = parse_clause(_COORDINATE.split(text[: same.start(1)])[-1] + second)
-        if clause and not re.search(r" (?:rather|other|when|if|because|that|which|while|where|since|so|and|to) ", clause.predicate):
+        if clause and not re.search(
+            r" (?:rather|other|when|if|because|that|which|while|where|since|so|and|to) ", clause.predicate
+        ):
             yield clause, second, "comparison"
 
 
 def _comparable(phrase: str) -> bool:
     """A noun phrase that names a thing: not a number, not a stand-in for one."""
-    if re.match(r"(?:\d|half|once|twice|one\b|(?:two|three|four|five|six|seven|eight|ten)\b|a factor|others?\b|usual|expected|necessary|needed|before|ever|all\b|those\b|what|any\b)", phrase):
+    if re.match(
+        r"(?:\d|half|once|twice|one\b|(?:two|three|four|five|six|seven|eight|ten)\b|a factor|others?\b|usual|expected|necessary|needed|before|ever|all\b|those\b|what|any\b)",
+        phrase,
+    ):
         return False
     return is_noun_phrase(phrase) and not re.search(r" (?:does|do|is|are|can|one|ones|first|second|other)$", phrase)
 
@@ -244,7 +352,11 @@ def _is_event(clause: Clause | None) -> bool:
     """Whether the clause tells of something that happens, rather than of how something is."""
     if clause is None:
         return False
-    return bool(clause.verb) or clause.auxiliary in ("can", "must", "may", "would") or " " not in clause.predicate.split("ed")[0]
+    return (
+        bool(clause.verb)
+        or clause.auxiliary in ("can", "must", "may", "would")
+        or " " not in clause.predicate.split("ed")[0]
+    )
 
 
 def _passive(condition: str) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from qa_core.config import GenerateQASettings, TemplateTeacher as TemplateTeacherSettings
+from qa_core.config import GenerateQASettings
+from qa_core.config import TemplateTeacher as TemplateTeacherSettings
 from qa_core.corpus.sentences import sentence_spans
 from qa_core.dataset.clauses import decapitalise
 from qa_core.dataset.question_rules import RULES, Statement
@@ -29,7 +30,9 @@ _STARTS_WITH_STAND_IN = re.compile(
     r"The (?:first|second|third|last|other|two|three|latter|former|same|rest|sum|result|remaining)|"
     r"For example|For instance|Suppose|Consider|Let|Assume)\b"
 )
-_CONCLUDES = re.compile(r"^(?:Therefore|Thus|Hence|Consequently|Accordingly)\b|^[^,;:]+ (?:therefore|thus|hence|consequently) ")
+_CONCLUDES = re.compile(
+    r"^(?:Therefore|Thus|Hence|Consequently|Accordingly)\b|^[^,;:]+ (?:therefore|thus|hence|consequently) "
+)
 _DEFINITE = re.compile(
     r"^(?:[a-z][^,]*, )?(?:why|how|what|to what value|by how much|how many [^,]*?)(?: happens)? "
     r"(?:if|when|is|are|can|cannot|must|may|should|would|could|will|does|do|did|has|have|was|were) the "
@@ -38,6 +41,7 @@ _DEFINITE = re.compile(
 )
 _BROAD_TERM = re.compile(r"what (?:is|are) (?:an? )?[a-z]+")
 """One everyday word, such as *a term*, means something else in the next paper."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -60,10 +64,10 @@ class Proposal:
     answer: str
     evidence: tuple[Evidence, ...]
 
-    @property
-    def raw_response(self) -> str:
-        """What is kept of a rejected proposal."""
-        return json.dumps({"question": self.question, "answer": self.answer}, ensure_ascii=False)
+
+def raw_response(question: str, answer: str) -> str:
+    """What is kept of a proposal that is rejected."""
+    return json.dumps({"question": question, "answer": answer}, ensure_ascii=False)
 
 
 class Teacher(Protocol):
@@ -158,7 +162,9 @@ def _joined(before: _Sentence | None, sentence: _Sentence, text: str) -> _Senten
     """A conclusion together with the sentence it is drawn from; None without one in the same paragraph."""
     if before is None or "\n\n" in text[before.end : sentence.start] or _STARTS_WITH_STAND_IN.match(before.text):
         return None
-    conclusion = re.sub(r"^(?:Therefore|Thus|Hence|Consequently|Accordingly),? (\w)", lambda m: m[1].upper(), sentence.text)
+    conclusion = re.sub(
+        r"^(?:Therefore|Thus|Hence|Consequently|Accordingly),? (\w)", lambda m: m[1].upper(), sentence.text
+    )
     return _Sentence(conclusion, before.start, sentence.end, f"{before.answer} {sentence.answer}", follows=True)
 
 

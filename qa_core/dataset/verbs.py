@@ -45,7 +45,22 @@ def _third_person(base: str) -> str:
     return base + "s"
 
 
-_NEVER_PLURAL_NOUNS = "need use show run leave lead mean stop wait serve lose turn make hand".split()
+_NEVER_PLURAL_NOUNS = [
+    "need",
+    "use",
+    "show",
+    "run",
+    "leave",
+    "lead",
+    "mean",
+    "stop",
+    "wait",
+    "serve",
+    "lose",
+    "turn",
+    "make",
+    "hand",
+]
 CLEAR_BASES = frozenset(_CLEAR.split())
 AMBIGUOUS_BASES = frozenset(_ALSO_NOUNS.split())
 BASE_OF_THIRD_PERSON = {_third_person(base): base for base in CLEAR_BASES | AMBIGUOUS_BASES}
@@ -54,7 +69,27 @@ CLEAR_IN_THIRD_PERSON = CLEAR_BASES | set(_NEVER_PLURAL_NOUNS)
 """Of these the form in *-s* is a verb whatever follows: *needs* against *costs*."""
 
 AUXILIARIES = frozenset(
-    "is are was were can could may might must should will would does do did has have had cannot".split()
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "can",
+        "could",
+        "may",
+        "might",
+        "must",
+        "should",
+        "will",
+        "would",
+        "does",
+        "do",
+        "did",
+        "has",
+        "have",
+        "had",
+        "cannot",
+    ]
 )
 
 PAST_OF_DISCOVERY = {

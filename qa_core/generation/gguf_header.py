@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,11 @@ class GGUFHeader:
     @property
     def num_weights(self) -> int:
         return sum(tensor.num_weights for tensor in self.tensors.values())
+
+    @property
+    def tensor_types(self) -> dict[str, int]:
+        """Number of tensors of each type, in alphabetical order."""
+        return dict(sorted(Counter(tensor.type.name for tensor in self.tensors.values()).items()))
 
     @property
     def bits_per_weight(self) -> float:

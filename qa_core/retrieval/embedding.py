@@ -49,7 +49,9 @@ def _folder_in_package(name: str) -> str:
     try:
         location = importlib.resources.files(module).joinpath(folder)
     except (ModuleNotFoundError, ValueError, TypeError) as error:
-        raise UserError(f"index.embedder.name_or_path={name}: Python package {module!r} is missing.", _REMEDY) from error
+        raise UserError(
+            f"index.embedder.name_or_path={name}: Python package {module!r} is missing.", _REMEDY
+        ) from error
     if not location.is_dir():
         raise UserError(f"index.embedder.name_or_path={name}: {module} has no folder {folder!r}.", _REMEDY)
     return str(location)

@@ -138,7 +138,9 @@ def _read_description(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _damaged(path, "is missing or not JSON") from error
     complete = isinstance(description, dict) and {"count", "dimension", "embedder", "files"} <= description.keys()
-    _require(path, complete and description.get("format") == _FORMAT, f"is not an index description of format {_FORMAT}")
+    _require(
+        path, complete and description.get("format") == _FORMAT, f"is not an index description of format {_FORMAT}"
+    )
     _require(path, set(description["files"]) == {_VECTORS, _PASSAGES}, "names other files")
     return description
 

@@ -24,7 +24,9 @@ class Bleu(evaluate.Metric):
                 "predictions: list of str; references: list of str. Returns bleu, signature, and statistics: for each "
                 "row the prediction's length, the reference's length, 4 counts of matched and 4 of all n-grams."
             ),
-            features=datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")}),
+            features=datasets.Features(
+                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
+            ),
             reference_urls=["https://github.com/mjpost/sacrebleu"],
         )
 

@@ -19,7 +19,9 @@ class Rouge(evaluate.Metric):
             description="F-measure of shared unigrams, bigrams and longest common subsequence with the reference.",
             citation=_CITATION,
             inputs_description="predictions: list of str; references: list of str. Returns one list a ROUGE type.",
-            features=datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")}),
+            features=datasets.Features(
+                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
+            ),
             reference_urls=["https://github.com/google-research/google-research/tree/master/rouge"],
         )
 

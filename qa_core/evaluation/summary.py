@@ -1,0 +1,97 @@
+"""Predictions to the figures of ``metrics.json``: every figure with its interval, and retrieval against no retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from qa_core.config import EvalSettings
+from qa_core.evaluation.metrics import cites_gold, recall_at, reciprocal_rank, score_texts
+from qa_core.evaluation.statistics import DocumentBootstrap, Interval, RowStatistics, mean_of
+from qa_core.generation.chat import strip_citations
+
+Row = Mapping[str, Any]
+"""One row of ``PREDICTIONS``."""
+_DIGITS = 6
+
+
+def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, seed: int) -> dict[str, Any]:
+    """A JSON object: ``overall``, ``difference`` (rag - standalone), ``by_question_type``, ``retrieval``, ``citations``.
+
+    Figures are from 0 to 1, each ``{"value", "low", "high"}``. Every mode answers the same questions in one order.
+    """
+    by_mode = {mode: [row for row in predictions if row["mode"] == mode] for mode in settings.modes}
+    questions = by_mode[settings.modes[0]]
+    for rows in by_mode.values():
+        if [row["qa_id"] for row in rows] != [row["qa_id"] for row in questions]:
+            raise ValueError("modes must answer the same questions in the same order")
+    scores = {mode: score_texts(*texts(rows)) for mode, rows in by_mode.items()}
+    bootstrap = _bootstrap(questions, settings, seed)
+    summary: dict[str, Any] = {
+        "rows": len(questions),
+        "documents": len({row["doc_id"] for row in questions}),
+        "modes": list(settings.modes),
+        "top_k": top_k,
+        "confidence": settings.confidence,
+        "bootstrap_samples": settings.bootstrap_samples,
+        "bleu_signature": scores[settings.modes[0]].bleu_signature,
+        "overall": {mode: _intervals(bootstrap, score.statistics) for mode, score in scores.items()},
+        "by_question_type": _by_question_type(by_mode, settings, seed),
+        "cut_off": {mode: sum(row["finish_reason"] == "length" for row in rows) for mode, rows in by_mode.items()},
+    }
+    if {"rag", "standalone"} <= scores.keys():
+        rag, alone = scores["rag"].statistics, scores["standalone"].statistics
+        summary["difference"] = {name: _rounded(bootstrap.difference(rag[name], alone[name])) for name in rag}
+    if "rag" in by_mode:
+        summary["retrieval"] = _intervals(bootstrap, _retrieval(by_mode["rag"], top_k))
+        summary["citations"] = _intervals(bootstrap, _citations(by_mode["rag"]))
+    return summary
+
+
+def texts(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Predictions without their citation marks, and references."""
+    return [strip_citations(row["prediction"]) for row in rows], [row["reference"] for row in rows]
+
+
+def _bootstrap(rows: Sequence[Row], settings: EvalSettings, seed: int) -> DocumentBootstrap:
+    return DocumentBootstrap(
+        [row["doc_id"] for row in rows], samples=settings.bootstrap_samples, confidence=settings.confidence, seed=seed
+    )
+
+
+def _by_question_type(by_mode: Mapping[str, list[Row]], settings: EvalSettings, seed: int) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for question_type in sorted({row["question_type"] for rows in by_mode.values() for row in rows}):
+        chosen = {m: [row for row in rows if row["question_type"] == question_type] for m, rows in by_mode.items()}
+        first = chosen[settings.modes[0]]
+        bootstrap = _bootstrap(first, settings, seed)
+        figures = {mode: _intervals(bootstrap, score_texts(*texts(rows)).statistics) for mode, rows in chosen.items()}
+        result[question_type] = {"rows": len(first), "documents": len({row["doc_id"] for row in first}), **figures}
+    return result
+
+
+def _retrieval(rows: Sequence[Row], top_k: int) -> dict[str, RowStatistics]:
+    found = [(row["retrieved_chunk_ids"], row["gold_chunk_ids"]) for row in rows]
+    figures = {f"recall@{k}": mean_of([recall_at(k, *pair) for pair in found]) for k in range(1, top_k + 1)}
+    return {**figures, "mrr": mean_of([reciprocal_rank(*pair) for pair in found])}
+
+
+def _citations(rows: Sequence[Row]) -> dict[str, RowStatistics]:
+    return {
+        "cites_any": mean_of([float(bool(row["cited"])) for row in rows]),
+        "cites_gold": mean_of(
+            [cites_gold(row["cited"], row["retrieved_chunk_ids"], row["gold_chunk_ids"]) for row in rows]
+        ),
+    }
+
+
+def _intervals(bootstrap: DocumentBootstrap, figures: Mapping[str, RowStatistics]) -> dict[str, Any]:
+    return {name: _rounded(bootstrap.interval(statistics)) for name, statistics in figures.items()}
+
+
+def _rounded(interval: Interval) -> dict[str, float | None]:
+    """JSON has no NaN, and digits beyond the sixth are rounding noise."""
+    return {k: None if v is None or np.isnan(v) else round(v, _DIGITS) for k, v in asdict(interval).items()}

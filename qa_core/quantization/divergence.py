@@ -1,0 +1,98 @@
+"""How far the predictions of two copies of a model are apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qa_core.generation.llama import LlamaContext, LlamaModel
+from qa_core.quantization.reference import logits_of
+
+_WINDOW = 64
+"""Positions compared at once: 64 rows of a vocabulary of 152,000 are 78 MB in float64."""
+
+
+@dataclass(frozen=True)
+class ReferenceComparison:
+    """A GGUF file against the network it was made from."""
+
+    max_difference: float
+    """Largest absolute difference of two logits."""
+    argmax_agreement: float
+    """Share of positions with the same most probable token."""
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """A quantised file against the one it was made from."""
+
+    num_tokens: int
+    """Positions compared."""
+    mean_kld: float
+    """Mean Kullback-Leibler divergence KL(first || second) in nats per token."""
+    same_top: float
+    """Share of positions with the same most probable token."""
+    perplexity: float
+    perplexity_other: float
+
+
+def compare_with_reference(
+    network: Any, model: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
+) -> ReferenceComparison:
+    """Every logit of every position of ``token_rows``, from torch and from llama.cpp."""
+    differences, agreements, positions = [], 0, 0
+    with closing(_context(model, token_rows, n_threads)) as context:
+        for row in token_rows:
+            expected = logits_of(network, row)
+            for start, actual in _windows(context, row):
+                wanted = expected[start : start + len(actual)]
+                differences.append(float(np.abs(wanted - actual).max()))
+                agreements += int((wanted.argmax(1) == actual.argmax(1)).sum())
+                positions += len(actual)
+    return ReferenceComparison(float(np.max(differences)), agreements / positions)
+
+
+def compare_files(
+    first: LlamaModel, second: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
+) -> FileComparison:
+    """Both models on every position of ``token_rows`` that has a next token."""
+    divergence, same_top, positions = 0.0, 0, 0
+    surprise = np.zeros(2)
+    with closing(_context(first, token_rows, n_threads)) as one, closing(_context(second, token_rows, n_threads)) as two:
+        for row in token_rows:
+            for (start, logits), (_, others) in zip(_windows(one, row), _windows(two, row), strict=True):
+                targets = np.array(row[start + 1 : start + 1 + len(logits)])
+                p, q = (_log_softmax(part[: len(targets)]) for part in (logits, others))
+                divergence += float((np.exp(p) * (p - q)).sum())
+                same_top += int((p.argmax(1) == q.argmax(1)).sum())
+                rows = np.arange(len(targets))
+                surprise -= np.array([p[rows, targets].sum(), q[rows, targets].sum()])
+                positions += len(targets)
+    perplexities = [math.exp(total / positions) for total in surprise]
+    return FileComparison(positions, divergence / positions, same_top / positions, *perplexities)
+
+
+def _context(model: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int) -> LlamaContext:
+    return LlamaContext(model, max(map(len, token_rows)), 1, _WINDOW, n_threads)
+
+
+def _windows(context: LlamaContext, tokens: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """Start and logits [positions, vocabulary] of consecutive pieces of one sequence."""
+    context.clear()
+    for start in range(0, len(tokens), _WINDOW):
+        window = tokens[start : start + _WINDOW]
+        count = len(window)
+        context.decode(window, range(start, start + count), [0] * count, [True] * count)
+        yield start, np.stack([context.logits(row) for row in range(count)])
+
+
+def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result

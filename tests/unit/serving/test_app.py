@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import importlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from qa_core.artifacts import RunStore
+from qa_core.config_loader import load_config
+from qa_core.errors import UserError
+from qa_core.manifest import Manifest
+from serving.__main__ import require_free_port, require_loopback, welcome
+from serving.app import build, read_args
+
+SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
+
+
+def publish(store: RunStore, name: str) -> Path:
+    artifact = store.artifact(name)
+    artifact.clear_staging()
+    with artifact.staging() as folder:
+        (folder / "file.bin").write_bytes(b"content")
+    artifact.publish(
+        Manifest(
+            artifact=name, stage="stage", fingerprint="f" * 64, inputs={}, config={}, seed=1, num_rows=0, rejected={},
+            metrics={}, packages={}, git_commit="", started="", finished="", seconds=0.0,
+        )
+    )  # fmt: skip
+    return artifact.local()
+
+
+def arguments(storage: Path) -> dict[str, Any]:
+    return {"config": ["tiny"], "overrides": [f"run.storage={storage}"]}
+
+
+def test_the_application_is_an_ingress_over_a_retriever_and_a_generator(tmp_path: Path) -> None:
+    for name in ("index", "gguf"):
+        publish(RunStore.open(str(tmp_path), "tiny"), name)
+    ingress = build(arguments(tmp_path))._bound_deployment
+    below = {argument._bound_deployment.name for argument in ingress.init_args[1:]}
+    assert (ingress.name, below) == ("Ingress", {"Retriever", "Generator"})
+
+
+def test_names_with_overrides_and_a_whole_dumped_config_mean_the_same(tmp_path: Path) -> None:
+    named = read_args(arguments(tmp_path))
+    assert read_args(named.model_dump(mode="json")) == named
+
+
+def test_a_run_without_a_model_is_told_how_to_make_one(tmp_path: Path) -> None:
+    publish(RunStore.open(str(tmp_path), "tiny"), "index")
+    with pytest.raises(UserError, match="gguf is not there") as caught:
+        build(arguments(tmp_path))
+    assert "lectern run" in caught.value.remedy
+
+
+def test_a_damaged_artifact_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    folders = [publish(RunStore.open(str(tmp_path), "tiny"), name) for name in ("index", "gguf")]
+    (folders[1] / "file.bin").write_bytes(b"cont")
+    with pytest.raises(UserError, match="damaged"):
+        build(arguments(tmp_path))
+
+
+def test_a_port_in_use_is_told_with_its_number_and_the_remedy() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=str(port)) as caught:
+            require_free_port("127.0.0.1", port)
+    assert "serve.port=" in caught.value.remedy
+    require_free_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
+def test_without_keys_the_service_listens_to_this_machine_alone(host: str) -> None:
+    with pytest.raises(UserError, match="serve.host"):
+        require_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_loopback_has_several_names(host: str) -> None:
+    require_loopback(host)
+
+
+def test_the_welcome_names_the_url_both_models_and_a_command_to_try() -> None:
+    text = welcome(load_config(["tiny"], ["serve.port=8123", "serve.model_name=papers"]).serve)
+    for part in ("http://127.0.0.1:8123", "papers-rag", "curl", "/v1/chat/completions", "Ctrl-C"):
+        assert part in text
+
+
+def test_serve_yaml_is_what_ray_serve_expects() -> None:
+    deploy = ServeDeploySchema.model_validate(yaml.safe_load(SERVE_YAML.read_text(encoding="utf-8")))
+    application = deploy.applications[0]
+    assert deploy.http_options.host == "127.0.0.1"
+    module, _, name = application.import_path.partition(":")
+    assert getattr(importlib.import_module(module), name) is build
+    read_args(application.args)
