@@ -4,7 +4,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := cluster/requirements/cpu.lock
-WHEELHOUSE ?= $(HOME)/.cache/lectern/wheelhouse
 QUESTION ?= What is a virtual node in consistent hashing?
 
 .PHONY: demo test check install clean help
@@ -27,14 +26,11 @@ check: install
 
 install: .venv/installed
 
-.venv/installed: $(LOCK) pyproject.toml cluster/llama-wheel.sh
+.venv/installed: $(LOCK) pyproject.toml cluster/install.sh
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 13) else f"Lectern needs Python 3.11 or 3.12, this is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (a few minutes the first time)"
-	@bash cluster/llama-wheel.sh $(BIN)/python $(LOCK) "$(WHEELHOUSE)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $(LOCK)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "$(WHEELHOUSE)"/llama_cpp_python-*.whl
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Lectern needs the venv module: apt-get install python3-venv"; exit 1; }
+	@echo "installing into .venv (about ten minutes the first time on two cores)"
+	@bash cluster/install.sh $(CURDIR)/$(BIN)/python $(LOCK)
 	@touch $@
 
 clean:

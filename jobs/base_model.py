@@ -42,9 +42,7 @@ def _reference(settings: PretrainedModel, out: Artifact) -> str:
         return model_name(folder)
 
 
-def _build(
-    papers: Sequence[PaperFile], settings: ScratchModel, seed: int, out: Artifact, counter: Counter
-) -> _Read:
+def _build(papers: Sequence[PaperFile], settings: ScratchModel, seed: int, out: Artifact, counter: Counter) -> _Read:
     texts, rejected = _read(papers)
     with out.staging() as folder:
         build_scratch_model(texts, settings, seed, folder, on_step=lambda step: counter.advance())

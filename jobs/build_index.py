@@ -89,7 +89,7 @@ def _embed(
             columns=_COLUMNS,
             file_extensions=["parquet"],
             override_num_blocks=compute.num_workers * _BLOCKS_PER_WORKER,
-            ray_remote_args={"num_cpus": _SIDE_CPUS},
+            num_cpus=_SIDE_CPUS,
         )
         .map_batches(
             _EmbedBatch,

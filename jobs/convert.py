@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,9 @@ def run(context: StageContext) -> StageOutcome:
 
 def _convert(work: _Work) -> dict[str, Any]:
     """The whole stage, on one node; returns the figures for the manifest."""
-    scratch = _local_scratch(work.scratch)
-    merged, f16 = _merge_and_write(work, scratch)
-    return _quantize_and_check(work, scratch, merged, f16)
+    with _local_scratch(work.scratch) as scratch:
+        merged, f16 = _merge_and_write(work, scratch)
+        return _quantize_and_check(work, scratch, merged, f16)
 
 
 def _merge_and_write(work: _Work, scratch: Path) -> tuple[Path, Path]:
@@ -135,12 +136,15 @@ def _figures(model: Path, f16: Path, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _local_scratch(scratch: str) -> Path:
-    """The scratch folder itself, or one of this task's own where that is no local path."""
+@contextmanager
+def _local_scratch(scratch: str) -> Iterator[Path]:
+    """The scratch folder itself; where that is no local path, one of this task's own, which a kill takes with it."""
     if "://" in scratch:
-        return Path(tempfile.mkdtemp(prefix="lectern-convert-"))
+        with tempfile.TemporaryDirectory(prefix="lectern-convert-") as folder:
+            yield Path(folder)
+        return
     Path(scratch).mkdir(parents=True, exist_ok=True)
-    return Path(scratch)
+    yield Path(scratch)
 
 
 def _once(target: Path, write: Callable[[Path], None]) -> Path:

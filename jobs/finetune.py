@@ -6,6 +6,7 @@ its last checkpoint in the stage's scratch folder and ends with the bytes of a r
 
 from __future__ import annotations
 
+import collections
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,7 +21,6 @@ from qa_core.config import LecternConfig
 from qa_core.errors import UserError
 
 if TYPE_CHECKING:
-    from ray.train import UserCallback
     from ray.train.torch import TorchTrainer
 
     from qa_core.training.qlora import FitResult
@@ -63,16 +63,14 @@ def run(context: StageContext) -> StageOutcome:
         job = TrainingJob(
             context.config, inputs["qa"], inputs["chunks"], inputs["base"], context.outputs["adapter"], counter
         )
-        outcome = make_trainer(job, "finetune", context.scratch).fit().return_value
-    if isinstance(outcome, UserError):
-        raise outcome
-    assert isinstance(outcome, StageOutcome)
-    return outcome
+        result: Any = make_trainer(job, "finetune", context.scratch).fit()
+    if isinstance(result.return_value, UserError):
+        raise result.return_value
+    assert isinstance(result.return_value, StageOutcome)
+    return result.return_value
 
 
-def make_trainer(
-    job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[UserCallback] = ()
-) -> TorchTrainer:
+def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[Any] = ()) -> TorchTrainer:
     """A Ray Train run of ``job``; the same ``name`` and ``storage_path`` resume from the last checkpoint."""
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -96,9 +94,9 @@ def make_trainer(
     )
 
 
-def train_worker(loop_config: dict[str, TrainingJob]) -> StageOutcome | UserError:
+def train_worker(loop_config: dict[Any, Any]) -> Any:
     """What each rank runs. A user's mistake is returned, not raised: another try would meet it again."""
-    job = loop_config["job"]
+    job: TrainingJob = loop_config["job"]
     try:
         return _train(job)
     except UserError as error:
@@ -111,6 +109,7 @@ def _train(job: TrainingJob) -> StageOutcome:
 
     from qa_core.training import qlora
     from qa_core.training.base_model import model_location
+    from qa_core.training.hooks import evaluations
 
     settings = job.config.finetune
     torch.set_num_threads(max(1, int(settings.compute.cpus_per_worker)))
@@ -118,7 +117,12 @@ def _train(job: TrainingJob) -> StageOutcome:
     tokenizer = qlora.load_tokenizer(location)
     data = load_data(job, tokenizer)
     checkpoint = ray.train.get_checkpoint()
+    report = _reporter(settings.compute.strategy == "deepspeed_zero2")
     with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
+        if folder and job.adapter is None:
+            # A sweep that starts again has forgotten what this trial reported.
+            for losses in evaluations(Path(folder)):
+                report(losses, None)
         result = qlora.fit(
             location,
             data.train,
@@ -128,7 +132,7 @@ def _train(job: TrainingJob) -> StageOutcome:
             Path(workdir),
             resume_from=Path(folder) if folder else None,
             on_step=_progress(job.counter),
-            on_checkpoint=_reporter(settings.compute.strategy == "deepspeed_zero2"),
+            on_checkpoint=report,
         )
     if job.adapter is not None and ray.train.get_context().get_world_rank() == 0:
         _write(job, job.adapter, result, tokenizer, data)
@@ -149,8 +153,7 @@ def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
     qa, chunks = job.qa.read_table(), job.chunks.read_table()
     train, rejected = build_examples(qa, chunks, "train", tokenizer, settings)
     validation, rejected_too = build_examples(qa, chunks, "validation", tokenizer, settings)
-    reasons = sorted({*rejected, *rejected_too})
-    return TrainingData(train, validation, {name: rejected.get(name, 0) + rejected_too.get(name, 0) for name in reasons})
+    return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
 
 
 def _progress(counter: Counter | None) -> Any:
@@ -179,8 +182,9 @@ def _reporter(sharded: bool) -> Any:
     group = ray.util.get_current_placement_group()
     name = group.id.hex() if group is not None else ""
 
-    def on_checkpoint(losses: dict[str, float], folder: Path) -> None:
-        checkpoint = ray.train.Checkpoint.from_directory(str(folder)) if rank == 0 or sharded else None
+    def on_checkpoint(losses: dict[str, float], folder: Path | None) -> None:
+        whole = folder is not None and (rank == 0 or sharded)
+        checkpoint = ray.train.Checkpoint.from_directory(str(folder)) if whole else None
         ray.train.report({**losses, PLACEMENT_GROUP: name}, checkpoint=checkpoint)
 
     return on_checkpoint

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ _CHECKED = pa.schema([("accepted", pa.struct(list(QA))), ("rejected", pa.struct(
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Raises :class:`~qa_core.dataset.checks.YieldTooLow` below ``min_rows`` and :class:`UserError` below one paper a split."""
+    """Raises :class:`~qa_core.dataset.checks.YieldTooLow` below ``min_rows`` accepted rows."""
     settings, seed = context.config.generate_qa, context.config.run.seed
     chunks = context.inputs["chunks"]
     manifest = chunks.manifest()
@@ -49,12 +50,15 @@ def _ask(chunks: Artifact, settings: GenerateQASettings, seed: int, counter: Cou
     """Blocks of ``_CHECKED``, left in the object store."""
     compute = settings.compute
     dataset = ray.data.read_parquet(
-        chunks.path, filesystem=chunks.filesystem, file_extensions=["parquet"], override_num_blocks=compute.num_workers
+        chunks.path,
+        filesystem=chunks.filesystem,
+        file_extensions=["parquet"],
+        override_num_blocks=compute.num_workers,
+        ray_remote_args={"num_cpus": compute.cpus_per_worker},
     ).map_batches(
-        _ask_batch,
+        partial(_ask_batch, settings=settings, seed=seed, counter=counter),
         batch_format="pyarrow",
         batch_size=compute.batch_size,
-        fn_kwargs={"settings": settings, "seed": seed, "counter": counter},
         compute=ray.data.TaskPoolStrategy(size=compute.num_workers),
         num_cpus=compute.cpus_per_worker,
         num_gpus=compute.gpus_per_worker,

@@ -1,7 +1,7 @@
 """What a submitted job takes along: its arguments as the cluster must read them, and the files it needs.
 
-On the cluster the job starts in a *copy* of the project that Ray deletes later. So config files travel with the job, and
-every local path in the config is either inside that copy, or made absolute, or refused.
+On the cluster the job starts in a *copy* of the project that Ray deletes later. So config files travel with the job,
+and every local path in the config is either inside that copy, or made absolute, or refused.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def packed(argv: Sequence[str], *, same_machine: bool, project: Path = PROJECT) 
     placed = [*_placed_inputs(config, shipped, same_machine), *_placed_storage(config, same_machine)]
     storage = str(placed[-1][1]) if placed and placed[-1][0] == "run.storage" else config.run.storage
     with tempfile.TemporaryDirectory(prefix="lectern-job-") as folder:
-        _lay_out(Path(folder), project, carried)
+        _lay_out(Path(folder), shipped, carried)
         yield JobPackage(
-            argv=[*arguments, *(f"{key}={json.dumps(value)}" for key, value in placed)],
+            argv=[*arguments, *(_override(key, value) for key, value in placed)],
             runtime_env={**runtime_env, "working_dir": folder},
             storage=storage,
         )
@@ -99,7 +99,8 @@ def _config_options(argv: Sequence[str]) -> list[tuple[int, str]]:
 
 def _carry_configs(argv: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
     """``argv`` with config paths turned to their place in the job, and those files by that place."""
-    arguments, carried = list(argv), {}
+    arguments = list(argv)
+    carried: dict[str, Path] = {}
     for i, name in _config_options(argv):
         if name in shipped_configs():
             continue
@@ -122,8 +123,12 @@ class _Shipped:
             inside = path.resolve().relative_to(self.project)
         except ValueError:
             return None
-        left_out = {pattern.strip("/") for pattern in self.excludes}
-        return None if left_out.intersection(inside.parts) else inside.as_posix()
+        return None if self.left_out.intersection(inside.parts) else inside.as_posix()
+
+    @property
+    def left_out(self) -> set[str]:
+        """Names that are excluded as such; Ray's packer applies the other patterns."""
+        return {CARRIED} | {pattern.strip("/") for pattern in self.excludes}
 
 
 def _placed_inputs(config: LecternConfig, shipped: _Shipped, same_machine: bool) -> list[tuple[str, str]]:
@@ -135,7 +140,9 @@ def _placed_inputs(config: LecternConfig, shipped: _Shipped, same_machine: bool)
         local = Path(value).expanduser()
         if not local.exists():
             if key == "chunk.papers":
-                raise UserError(f"{key}={value}: no such folder here", "Give the papers' folder, or a URI such as s3://.")
+                raise UserError(
+                    f"{key}={value}: no such folder here", "Give the papers' folder, or a URI such as s3://."
+                )
             continue  # the name of a model on a hub
         place = shipped.place(local) or (str(local.absolute()) if same_machine else None)
         if place is None:
@@ -171,10 +178,14 @@ def _setting(config: LecternConfig, key: str) -> str | None:
     return node if isinstance(node, str) else None
 
 
-def _lay_out(folder: Path, project: Path, carried: dict[str, Path]) -> None:
+def _override(key: str, value: str) -> str:
+    return f"{key}={value if yaml.safe_load(value) == value else json.dumps(value)}"
+
+
+def _lay_out(folder: Path, shipped: _Shipped, carried: dict[str, Path]) -> None:
     """Links to the project's entries, beside copies of ``carried``: Ray's packer follows links and applies excludes."""
-    for entry in project.iterdir():
-        if entry.name != CARRIED:
+    for entry in shipped.project.iterdir():
+        if entry.name not in shipped.left_out:
             (folder / entry.name).symlink_to(entry, target_is_directory=entry.is_dir())
     if carried:
         (folder / CARRIED).mkdir()

@@ -7,6 +7,7 @@ The token is found as everywhere in Ray: RAY_AUTH_MODE=token, then RAY_AUTH_TOKE
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import socket
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 DONE, FAILED, USER_MISTAKE, STOPPED = 0, 1, 2, 130
 _CONNECT_SECONDS = 10
 _TOKEN_REMEDY = (
-    "Set RAY_AUTH_MODE=token, and put the cluster's token in RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH names,"
-    " or in ~/.ray/auth_token."
+    "Set RAY_AUTH_MODE=token, and put the cluster's token in RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH"
+    " names, or in ~/.ray/auth_token."
 )
 
 
@@ -43,11 +44,15 @@ def submit(argv: list[str], address: str, *, wait: bool = True, console: Console
     client = connect(address)
     with packed(argv, same_machine=_is_this_machine(address)) as package:
         job_id = _send(client, package)
-    console.print(f"[bold]job {job_id}[/bold]  lectern {escape(shlex.join(package.argv))}")
-    console.print(f"  artifacts: {escape(package.storage)}")
-    console.print(f"  follow:    ray job logs --address {address} --follow {job_id}")
-    console.print(f"  stop:      ray job stop --address {address} {job_id}")
-    return follow(client, job_id, console) if wait else DONE
+    try:
+        console.print(f"[bold]job {job_id}[/bold]  lectern {escape(shlex.join(package.argv))}")
+        console.print(f"  artifacts: {escape(package.storage)}")
+        console.print(f"  follow:    ray job logs --address {address} --follow {job_id}")
+        console.print(f"  stop:      ray job stop --address {address} {job_id}")
+        return follow(client, job_id, console) if wait else DONE
+    except KeyboardInterrupt:
+        console.print(f"lectern: stopped following; job {job_id} goes on. The commands above follow or stop it.")
+        return STOPPED
 
 
 def connect(address: str) -> JobSubmissionClient:
@@ -87,6 +92,9 @@ def _open_client(address: str) -> JobSubmissionClient:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
+    # Ray tells of every file that it packs; two of its modules set a level of their own.
+    for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         return JobSubmissionClient(address)
     except AuthenticationError as error:
@@ -120,15 +128,12 @@ def _send(client: JobSubmissionClient, package: JobPackage) -> str:
 
 
 def follow(client: JobSubmissionClient, job_id: str, console: Console) -> int:
-    """Print the job's log until the job ends; its exit code."""
+    """Print the job's log until the job ends; its exit code, or 1 when the connection is lost."""
     import aiohttp
 
     try:
         asyncio.run(_print_log(client, job_id))
         return _exit_code(client, job_id, console)
-    except KeyboardInterrupt:
-        console.print(f"lectern: stopped following; job {job_id} goes on. The commands above follow or stop it.")
-        return STOPPED
     except (aiohttp.ClientError, OSError, RuntimeError) as error:
         console.print(f"lectern: lost the connection ({escape(str(error))}); job {job_id} goes on. Follow it again.")
         return FAILED

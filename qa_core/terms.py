@@ -34,7 +34,7 @@ def is_technical(token: str) -> bool:
 
 
 def normalise(token: str) -> str:
-    """One spelling for one term: lower case, ``1,000`` as ``1000``, ``2.50`` as ``2.5``, ``k_quants`` as ``k-quants``."""
+    """One spelling of a term: lower case, ``1,000`` as ``1000``, ``2.50`` as ``2.5``, ``k_quants`` as ``k-quants``."""
     if is_number(token):
         return f"{float(token.replace(',', '')):.12g}"
     return token.lower().replace("_", "-").replace("’", "'")

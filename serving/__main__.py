@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import serve
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return serve_until_stopped(application, config.serve, say)
         except UserError:
             raise
-        except Exception as error:
+        except Exception as error:  # the traceback goes to the log, one line to the person
             traceback.print_exception(error)
             say(f"lectern: the service failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
             say(f"  The whole story is in {log_file}.")
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 def serve_until_stopped(application: Application, settings: ServeSettings, say: Say) -> int:
     require_resources(settings)
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
-    serve.run(application, name=APPLICATION, route_prefix="/")
+    start(application)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _signal, _frame: stop.set())
@@ -101,6 +102,22 @@ def serve_until_stopped(application: Application, settings: ServeSettings, say: 
     drain.start()
     drain.join(DRAIN_S)
     return STOPPED
+
+
+def start(application: Application) -> None:
+    """Deploy and wait until every replica is up; a mistake that a replica found is raised as its own error."""
+    try:
+        serve.run(application, name=APPLICATION, route_prefix="/")
+    except RuntimeError as error:
+        deployments = serve.status().applications[APPLICATION].deployments.values()
+        raise mistake_in("\n".join(deployment.message for deployment in deployments)) or error from error
+
+
+def mistake_in(message: str) -> UserError | None:
+    """The :class:`UserError` whose traceback a replica left in its status; Serve passes on nothing but this text."""
+    _, found, text = message.rpartition(f"{UserError.__module__}.{UserError.__qualname__}: ")
+    problem, _, remedy = text.partition("\n")
+    return UserError(problem, remedy.strip()) if found else None
 
 
 def welcome(settings: ServeSettings) -> str:
@@ -172,27 +189,28 @@ def require_resources(settings: ServeSettings) -> None:
 @contextmanager
 def ray_cluster(address: str | None) -> Iterator[None]:
     """Ray for the length of the block: the cluster at ``address``, or one that lives and dies with this process."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    runtime_env = {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}
     try:
-        if address:
-            ray.init(address=address, runtime_env=runtime_env, logging_level=logging.WARNING)
-        else:
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=128 * 1024**2,  # requests and passages are small
-                runtime_env=runtime_env,
-                logging_level=logging.WARNING,
-                # Unix socket paths end at 107 bytes; Ray adds about 60 to this folder's name.
-                _temp_dir=os.path.join(tempfile.gettempdir(), f"ray-{os.getuid()}"),
-            )
+        connect(address)
         yield
-    except ConnectionError as error:
-        raise UserError(f"no Ray cluster answers at {address}", "Check the address, or leave it out.") from error
     finally:
         ray.shutdown()
+
+
+def connect(address: str | None) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # what it colours goes to a file
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    where: dict[str, Any] = {"address": address}
+    if not address:
+        # Unix socket paths end at 107 bytes; Ray adds about 60 to the temporary folder's name.
+        folder = os.path.join(tempfile.gettempdir(), f"ray-{os.getuid()}")
+        where = {"address": "local", "include_dashboard": False, "_temp_dir": folder}
+        where["object_store_memory"] = 128 * 1024**2  # requests and passages are small
+    runtime_env = {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}
+    try:
+        ray.init(runtime_env=runtime_env, logging_level=logging.WARNING, **where)
+    except ConnectionError as error:
+        raise UserError(f"no Ray cluster answers at {address}", "Check the address, or leave it out.") from error
 
 
 @contextmanager

@@ -155,7 +155,7 @@ async def events(request: ChatCompletionRequest, first: Piece, pieces: AsyncIter
     try:
         async for last in pieces:
             yield _event(reply.part(last))
-    except Exception as error:
+    except Exception as error:  # the status 200 is out: all that is left is to say it in the stream
         logger.exception("the answer broke off")
         detail = error.detail if isinstance(error, ApiError) else _INTERNAL
         yield f"data: {ErrorBody(error=detail).model_dump_json()}\n\n"

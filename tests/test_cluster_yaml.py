@@ -68,16 +68,17 @@ def test_idle_nodes_go_away_and_no_worker_is_kept_for_nothing():
     assert sum(kind["max_workers"] for kind in workers.values()) <= config["max_workers"]
 
 
-def test_mounted_files_and_installed_locks_exist_in_the_project():
+def test_what_is_mounted_and_what_is_installed_is_in_the_project():
     config = cluster()
-    local = {remote: Path(path) for remote, path in config["file_mounts"].items() if not path.startswith("~")}
+    mounts = {remote: path for remote, path in config["file_mounts"].items() if not path.startswith("~")}
+    used = re.findall(r"/home/ray/lectern/(\S+)", " ".join(config["setup_commands"]))
 
-    for remote, path in local.items():
-        assert (PROJECT / path).exists()
-        used = [line for line in config["setup_commands"] if f"{remote}/" in line]
-        assert used
-        for name in re.findall(rf"{remote}/(\S+)", " ".join(used)):
-            assert (PROJECT / path / name).is_file()
+    assert all(remote == f"/home/ray/lectern/{path}" for remote, path in mounts.items())
+    assert all((PROJECT / path).exists() for path in mounts.values() if path != "README.md")
+    assert used
+    for path in used:
+        assert (PROJECT / path).is_file()
+        assert path.split("/")[0] in mounts.values()
 
 
 def test_images_hold_the_ray_that_the_lock_files_pin():
@@ -99,7 +100,18 @@ def test_lock_files_keep_above_the_known_holes():
 
 def test_both_lock_files_pin_the_same_training_stack():
     cpu, gpu = pins("cpu.lock"), pins("gpu.lock")
-    stack = ("ray", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "gguf", "faiss-cpu", "pyarrow", "numpy")
+    stack = (
+        "ray",
+        "torch",
+        "transformers",
+        "peft",
+        "bitsandbytes",
+        "deepspeed",
+        "gguf",
+        "faiss-cpu",
+        "pyarrow",
+        "numpy",
+    )
 
     assert {name: cpu[name] for name in stack} == {name: gpu[name] for name in stack}
 

@@ -25,7 +25,8 @@ from qa_core.corpus.readers import Document
 Row = dict[str, Any]
 
 _TELLING_AT_ANY_LENGTH = frozenset({"table", "code", "math"})
-_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+_TELLING = re.compile(r"[^\W_]|[^\s\x00-\x7f]")
+"""A letter or digit, or any sign beyond ASCII: a block of dashes and brackets says nothing."""
 _PREVIEW_CHARS = 120
 
 
@@ -77,7 +78,7 @@ def _rejected_part(document: Document, reason: str, start: int, end: int) -> Row
 
 def _runs(text: str) -> Iterator[list[Block]]:
     """Neighbouring blocks that may share a chunk: of one section, with nothing between them that stays out."""
-    telling = (block for block in parse_blocks(text) if _LETTER_OR_DIGIT.search(text, block.start, block.end))
+    telling = (block for block in parse_blocks(text) if _TELLING.search(text, block.start, block.end))
     for _, run in groupby(
         telling, key=lambda block: (block.section_path, block.kind in CHUNK_KIND, block.kind == "heading")
     ):

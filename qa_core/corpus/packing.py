@@ -47,15 +47,16 @@ class Packer:
             yield Packed(members[0].start, members[-1].end, _main_kind(members), num_tokens)
 
     def _next(self, previous: _Range) -> tuple[_Range, int]:
-        new = previous.stop
+        budget, new = self.settings.max_tokens, previous.stop
         first, stop = self._fill(self._overlap_start(previous), new)
         # Joined units may count differently from their sum: what the chunk's own text counts is what holds.
-        while (num_tokens := self._count(first, stop)) > self.settings.max_tokens and stop - first > 1:
+        while (num_tokens := self._count(first, stop)) > budget and stop - first > 1:
             first, stop = (first + 1, stop) if first < new else (first, stop - 1)
-        while num_tokens < self.settings.min_tokens and first > 0:
-            # A section's short last chunk repeats more than the overlap rather than being rejected.
-            longer = self._count(first - 1, stop)
-            if longer > self.settings.max_tokens:
+        while self._may_join(stop, num_tokens) and (longer := self._count(first, stop + 1)) <= budget:
+            stop, num_tokens = stop + 1, longer
+        # A section's short last chunk repeats more than the overlap rather than being rejected.
+        while num_tokens < self.settings.min_tokens and first - 1 > previous.first:
+            if (longer := self._count(first - 1, stop)) > budget:
                 break
             first, num_tokens = first - 1, longer
         return _Range(first, new, stop), num_tokens
@@ -81,12 +82,16 @@ class Packer:
             total -= self.units[first].num_tokens
             first += 1
         stop = new + 1
-        while stop < len(self.units) and total + self.units[stop].num_tokens <= budget:
-            if self.units[stop].opens_long_block and total >= self.settings.min_tokens:
-                break
+        while self._may_join(stop, total) and total + self.units[stop].num_tokens <= budget:
             total += self.units[stop].num_tokens
             stop += 1
         return first, stop
+
+    def _may_join(self, unit: int, num_tokens: int) -> bool:
+        """Whether there is a unit of this number that need not open a chunk, with ``num_tokens`` before it."""
+        if unit >= len(self.units):
+            return False
+        return not self.units[unit].opens_long_block or num_tokens < self.settings.min_tokens
 
 
 def _main_kind(units: Sequence[Unit]) -> str:

@@ -20,6 +20,7 @@ _TERMINATOR = re.compile(
 # Code spans and inline math. As in pandoc, "$" opens before a non-space and closes after one, so prices stay prose.
 _INLINE = re.compile(r"`[^`]++`|\$(?=\S)[^$]*+(?<=\S)\$(?!\d)|\\\((?:[^\\]|\\(?![()]))*+\\\)")
 _LAST_WORD = re.compile(r"[^\s(\[{\"'“‘*_`~]*\Z")
+_NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _LOOK_BACK = 40
 """Longest stretch before a full stop that can decide about it."""
@@ -33,7 +34,31 @@ _BEFORE_NUMBER = frozenset(
     {"no", "nos", "vol", "pp", "p", "ch", "app", "thm", "lem", "prop", "cor", "def", "ex", "art"}
 )
 """Abbreviations only where a number follows: "no." is also a plain word."""
-_NAME_JOINTS = (",", ".", "&", ";")
+_CAPTIONED = frozenset({"table", "figure", "algorithm", "listing", "equation", "box", "section", "step", "phase"})
+"""What opens a caption with a number: "Table 1. Storage of the formats." is one sentence."""
+_OPENERS = frozenset(
+    {"A", "After", "All", "An", "And", "As", "At", "But", "By", "Each", "Every", "For", "From", "Here", "Hence", "How"}
+    | {
+        "However",
+        "If",
+        "In",
+        "It",
+        "Its",
+        "Let",
+        "No",
+        "Now",
+        "On",
+        "Once",
+        "One",
+        "Our",
+        "Since",
+        "So",
+        "Such",
+        "That",
+    }
+    | {"The", "Then", "There", "These", "They", "This", "Those", "Thus", "To", "We", "When", "While", "With", "Without"}
+)
+"""Words that follow "appendix A." but hardly the initial of a name."""
 
 
 def sentence_spans(text: str) -> list[Span]:
@@ -84,10 +109,10 @@ def _wants_more(word: str, earlier: list[str], following: str) -> bool:
         return following[:1].isdigit()
     if lowered == "al":
         return not following[:1].isupper()
-    if word.isdigit():
-        return not earlier and len(word) <= 3
+    if _NUMBER.fullmatch(word):
+        return not earlier or (len(earlier) == 1 and earlier[0].strip("*_").lower() in _CAPTIONED)
     if len(word) == 1 and word.isupper():
-        return not earlier or earlier[-1].endswith(_NAME_JOINTS) or earlier[-1][0].isupper() or earlier[-1] == "and"
+        return bool(following) and following.split(None, 1)[0].rstrip(",") not in _OPENERS
     return False
 
 

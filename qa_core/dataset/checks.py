@@ -13,22 +13,20 @@ from qa_core.dataset.teachers import Proposal, raw_response
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _POINTS_AWAY = re.compile(
-    r"\b(?:this|these|such (?!as\b)|those (?!of\b|that\b|who\b|which\b|in\b|with\b)|our|we|us|aforementioned|latter|former)\b"
-    r"|\b(?:of|in|on|for|with|by|from|at|into|than|under|after|before) that [a-z]+"
-    r"|\bthe (?:present |following |previous )?(?:paper|papers|survey|section|author|authors|text|passage|chunk|excerpt|article|"
-    r"study|example|code|formula|equation|table|figure|argument|proof|proofs|result|results|others?|property|difference|idea|"
-    r"recommendation|estimate|trade|rule|heuristic|method|problem|purpose)\b(?! (?:of|for|that|by|between|heading|title)\b)"
-    r"|\b(?:above|below)(?=[?,])"
-    r"|\b(?:the|all) (?:two|three|four|other|others)\b|\b(?:Table|Figure|Equation|Section) \d",
+    r"\b(?:this|these|such (?!as\b)|those (?!(?:of|that|who|which|in|with)\b)|our|we|us|aforementioned|latter|former)\b"
+    r"|\b(?:of|in|on|for|with|by|from|at|into|than|under|after|before) that [a-z]+|\b(?:above|below)(?=[?,])"
+    r"|\bthe (?:present |following )?(?:papers?|survey|section|authors?|text|passage|chunk|excerpt|article|study"
+    r"|code|formula|equation|table|figure|argument|proofs?|results?|others?|property|difference|idea|recommendation"
+    r"|estimate|trade|rule|heuristic|method|problem|purpose)\b(?! (?:of|for|that|by|between|heading|title)\b)"
+    r"|\bexamples?\b|\b(?:the|all) (?:two|three|four|others?)\b|\b(?:Table|Figure|Equation|Section) \d",
     re.IGNORECASE,
 )
 _LOOSE_PRONOUN = re.compile(r"\b(?:it|they|them|itself|themselves|he|she)\b")
-_SUBORDINATOR = re.compile(
-    r"\b(?:that|which|who|because|if|when|while|although|though|after|before|until|once|as|than|and)\b"
-)
 _LOOSE_POSSESSIVE = re.compile(
-    r"^(?:what happens (?:if|when)|(?:.*, )?(?:why|how|what)(?: \w+)?|(?:how|by how|to what) (?:many|much|value) .*?(?:do|does)) (?:its|their)\b"
+    r"(?:what happens (?:if|when)|(?:.*, )?(?:why|how|what)(?: \w+)?|"
+    r"(?:by how|to what|how) (?:many|much|value) .* does?) (?:its|their)\b"
 )
+_SUBORDINATOR = re.compile(r"\b(?:that|which|who|because|if|when|while|although|though|after|before|until|once)\b")
 _SHORTEST_QUESTION = 3  # words: "What is BM25?"
 
 

@@ -33,6 +33,6 @@ FRAMES: dict[str, str] = {
 
 
 def prompt_version() -> str:
-    """Content hash of everything that words a question; it changes when, and only when, the wording may change."""
+    """Content hash of the descriptions and frames, so that a row tells which wording it was asked in."""
     wording = json.dumps([QUESTION_TYPES, FRAMES], sort_keys=True)
     return hashlib.sha256(wording.encode()).hexdigest()[:12]

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def drop_duplicates(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The first row of every question and the others, in the given order; case, articles and punctuation do not count."""
+    """The first row of every question, and the others; case, articles and punctuation do not count."""
     seen: set[str] = set()
     kept: list[Row] = []
     dropped: list[Row] = []

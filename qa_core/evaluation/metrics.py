@@ -27,17 +27,21 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @cache
-def _module(name: str) -> evaluate.EvaluationModule:
-    """The metric in ``modules/<name>``.
+def metric_modules() -> dict[str, evaluate.EvaluationModule]:
+    """``rouge`` and ``bleu`` of ``modules/``.
 
-    ``evaluate`` copies a module to its cache before importing it. The copy is needed for the import only, so it goes to
-    a folder that is gone afterwards: a read-only or missing home is no obstacle and nothing is left on the disk.
+    ``evaluate`` copies a module to its cache before importing it. The copies are needed for the import only, so they go
+    to a folder that is gone afterwards: a read-only or missing home is no obstacle and nothing is left on the disk.
+    Both load in one go, because their common parent package is bound to the first folder.
     """
     kept = evaluate.config.HF_MODULES_CACHE
-    with tempfile.TemporaryDirectory(prefix="lectern-metric-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lectern-metrics-") as folder:
         evaluate.config.HF_MODULES_CACHE = Path(folder)
         try:
-            return evaluate.load(str(_MODULES / name), keep_in_memory=True, cache_dir=folder)
+            return {
+                name: evaluate.load(str(_MODULES / name), keep_in_memory=True, cache_dir=folder)
+                for name in ("rouge", "bleu")
+            }
         finally:
             evaluate.config.HF_MODULES_CACHE = kept
 
@@ -60,11 +64,12 @@ def score_texts(predictions: Sequence[str], references: Sequence[str]) -> TextSc
         raise ValueError("no answers to score")
     inputs = {"predictions": list(predictions), "references": list(references)}
     columns = {
-        name: np.asarray(values, dtype=np.float64) for name, values in _module("rouge").compute(**inputs).items()
+        name: np.asarray(values, dtype=np.float64)
+        for name, values in metric_modules()["rouge"].compute(**inputs).items()
     }
     for name, metric in (("exact_match", exact_match), ("f1", token_f1), ("term_recall", term_recall)):
         columns[name] = np.array([metric(prediction, reference) for prediction, reference in pairs])
-    bleu = _module("bleu").compute(**inputs)
+    bleu = metric_modules()["bleu"].compute(**inputs)
     statistics = {name: mean_of(values) for name, values in columns.items()}
     statistics["bleu"] = RowStatistics(np.asarray(bleu["statistics"], dtype=np.float64), corpus_bleu)
     return TextScores(columns, statistics, bleu["signature"])

@@ -47,7 +47,10 @@ def _ratio(sums: Array) -> Array:
 
 
 class DocumentBootstrap:
-    """Intervals for rows that belong to ``documents [n]``. The same draws serve every figure, so differences are paired."""
+    """Intervals for rows that belong to ``documents [n]``.
+
+    The same draws serve every figure, so that the interval of a difference is paired.
+    """
 
     def __init__(self, documents: Sequence[str], *, samples: int, confidence: float, seed: int) -> None:
         names = sorted(set(documents))

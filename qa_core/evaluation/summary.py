@@ -1,4 +1,4 @@
-"""Predictions to the figures of ``metrics.json``: every figure with its interval, and retrieval against no retrieval."""
+"""Predictions to the figures of ``metrics.json``, each with its interval; with retrieval against without."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ _DIGITS = 6
 
 
 def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, seed: int) -> dict[str, Any]:
-    """A JSON object: ``overall``, ``difference`` (rag - standalone), ``by_question_type``, ``retrieval``, ``citations``.
+    """A JSON object: ``overall``, ``difference`` (rag - standalone), ``by_question_type``, ``retrieval`` ...
 
     Figures are from 0 to 1, each ``{"value", "low", "high"}``. Every mode answers the same questions in one order.
     """
-    by_mode = {mode: [row for row in predictions if row["mode"] == mode] for mode in settings.modes}
+    by_mode: dict[str, list[Row]] = {
+        mode: [row for row in predictions if row["mode"] == mode] for mode in settings.modes
+    }
     questions = by_mode[settings.modes[0]]
     for rows in by_mode.values():
         if [row["qa_id"] for row in rows] != [row["qa_id"] for row in questions]:

@@ -1,7 +1,7 @@
 """Answers from a GGUF model: many requests at once, from plain code or from asyncio.
 
-One thread owns the context and steps the scheduler; llama.cpp releases the interpreter lock while it computes. Everybody
-else only puts requests into an inbox.
+One thread owns the context and steps the scheduler; llama.cpp releases the interpreter lock while it computes.
+Everybody else only puts requests into an inbox.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from qa_core.config import GenerationSettings
 from qa_core.errors import UserError
-from qa_core.generation.llama import LlamaContext, LlamaModel
+from qa_core.generation.llama import LlamaModel
+from qa_core.generation.llama_context import LlamaContext
 from qa_core.generation.sampling import SamplingParams
 from qa_core.generation.scheduler import Delta, FinishReason, Request, Scheduler
 from qa_core.generation.template import ChatTemplate

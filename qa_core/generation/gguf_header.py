@@ -1,8 +1,8 @@
 """Reads and checks the header of a GGUF file before llama.cpp maps it.
 
-llama.cpp trusts much of what a file says (integer overflows in its reader have been exploited, e.g. CVE-2025-53630), and
-a truncated file can kill the process when a page behind its end is touched. So every count, length and extent is held
-against the size of the file here first.
+llama.cpp trusts much of what a file says (integer overflows in its reader have been exploited, e.g. CVE-2025-53630),
+and a truncated file can kill the process when a page behind its end is touched. So every count, length and extent is
+held against the size of the file here first.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 

@@ -45,7 +45,7 @@ class Sampler:
         self._generator = np.random.default_rng(params.seed)
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """Token id for ``logits`` [vocabulary]: temperature, then top-k, then nucleus sampling (Holtzman et al. 2020)."""
+        """Token id for ``logits`` [vocabulary]: temperature, top-k, then nucleus sampling (Holtzman et al. 2020)."""
         params = self._params
         if params.temperature == 0:
             return int(logits.argmax())

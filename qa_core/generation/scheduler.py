@@ -1,7 +1,7 @@
 """Continuous batching: every step decodes one token of each running request and a piece of the prompts that wait.
 
-The method is iteration-level scheduling (Yu et al., Orca, OSDI 2022) with chunked prefill (Agrawal et al., Sarathi-Serve,
-OSDI 2024).
+The method is iteration-level scheduling (Yu et al., Orca, OSDI 2022) with chunked prefill (Agrawal et al.,
+Sarathi-Serve, OSDI 2024).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from qa_core.generation.detokenizer import Detokenizer
-from qa_core.generation.llama import LlamaContext
+from qa_core.generation.llama_context import LlamaContext
 from qa_core.generation.sampling import Sampler, SamplingParams
 
 FinishReason = Literal["stop", "length"]

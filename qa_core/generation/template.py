@@ -36,7 +36,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
-        """The prompt for ``messages``; a chat that the template refuses (such as two users in a row) is a user error."""
+        """The prompt for ``messages``; a chat that the template refuses (two users in a row, say) is a user error."""
         try:
             return self._template.render(
                 messages=[dict(message) for message in messages],

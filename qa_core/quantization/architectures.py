@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gguf
-import numpy as np
 import numpy.typing as npt
 
 from qa_core.errors import UserError
@@ -92,7 +91,9 @@ class Architecture:
                 continue
             known = table.get_name(name, try_suffixes=(".weight", ".bias"))
             if known is None:
-                raise UserError(f"tensor {name} has no place in a {self.arch.name} model", "Convert the plain architecture.")
+                raise UserError(
+                    f"tensor {name} has no place in a {self.arch.name} model", "Convert the plain architecture."
+                )
             result[name] = known
         return result
 

@@ -20,7 +20,7 @@ def calibration_rows(
 ) -> list[list[int]]:
     """At most ``rows`` conversations of ``split``, each cut to ``length`` tokens: prompt, passages and answer.
 
-    Rows are taken by their id, a content hash, so the choice is even over papers and does not depend on the table's order.
+    Rows are taken by their id, a content hash: even over papers, and independent of the table's order.
     """
     chosen = qa.filter(pa.compute.equal(qa["split"], split)).sort_by("qa_id").slice(0, rows)
     if not chosen.num_rows:

@@ -59,8 +59,8 @@ def merge_adapter(base: str, adapter: Path, out: Path) -> None:
 def write_gguf(model: Path, out: Path, outtype: OutType = "f16", name: str = "Lectern") -> None:
     """Convert the Hugging Face folder ``model``; matrices as ``outtype``, vectors as float32.
 
-    ``name`` is what the file says about itself. Raises :class:`UserError` for an architecture or a tokenizer that is not
-    known to come out the same.
+    ``name`` is what the file says about itself. Raises :class:`UserError` for an architecture or a tokenizer that is
+    not known to come out the same.
     """
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     architecture = Architecture.of(config)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qa_core.generation.llama import LlamaContext, LlamaModel
+from qa_core.generation.llama import LlamaModel
+from qa_core.generation.llama_context import LlamaContext
 from qa_core.quantization.reference import logits_of
 
 _WINDOW = 64
@@ -64,7 +65,10 @@ def compare_files(
     """Both models on every position of ``token_rows`` that has a next token."""
     divergence, same_top, positions = 0.0, 0, 0
     surprise = np.zeros(2)
-    with closing(_context(first, token_rows, n_threads)) as one, closing(_context(second, token_rows, n_threads)) as two:
+    with (
+        closing(_context(first, token_rows, n_threads)) as one,
+        closing(_context(second, token_rows, n_threads)) as two,
+    ):
         for row in token_rows:
             for (start, logits), (_, others) in zip(_windows(one, row), _windows(two, row), strict=True):
                 targets = np.array(row[start + 1 : start + 1 + len(logits)])

@@ -1,7 +1,7 @@
 """The importance matrix: how strongly each input channel of each matrix is used on text like the one to be served.
 
-For every linear layer, the sum of x^2 of each input channel over all tokens. The quantiser weighs rounding errors with the
-mean, because the error of a product grows with the square of its input (llama.cpp, tools/imatrix).
+For every linear layer, the sum of x^2 of each input channel over all tokens. The quantiser weighs rounding errors with
+the mean, because the error of a product grows with the square of its input (llama.cpp, tools/imatrix).
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ class ImportanceMatrix:
 
     def save(self, path: Path, dataset: str = "train") -> None:
         """Write llama.cpp's GGUF format, which its own llama-quantize and llama-imatrix read."""
-        writer = gguf.GGUFWriter(path, arch="")
-        writer.kv_data[0].pop("general.architecture")  # a matrix has none, and the writer always adds one
+        writer = gguf.GGUFWriter(path, arch="")  # a matrix has no architecture, and an empty text is left out
         writer.add_type("imatrix")
         writer.add_array(_DATASET, [dataset])
         writer.add_uint32(_NUM_ROWS, self.num_rows)

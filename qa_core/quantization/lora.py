@@ -46,10 +46,14 @@ def read_updates(adapter: Path) -> dict[str, LoraUpdate]:
     tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in read_tensors(adapter).items()}
     stems = {name.removesuffix(".lora_A.weight") for name in tensors if name.endswith(".lora_A.weight")}
     if left := sorted(tensors.keys() - {f"{stem}.lora_{part}.weight" for stem in stems for part in "AB"}):
-        raise UserError(f"the adapter at {adapter} has a tensor that is no LoRA pair: {left[0]}", "Train a plain LoRA adapter.")
+        raise UserError(
+            f"the adapter at {adapter} has a tensor that is no LoRA pair: {left[0]}", "Train a plain LoRA adapter."
+        )
     root = bool(config.get("use_rslora"))
     return {
-        f"{stem}.weight": _update(tensors[f"{stem}.lora_A.weight"], tensors[f"{stem}.lora_B.weight"], config["lora_alpha"], root)
+        f"{stem}.weight": _update(
+            tensors[f"{stem}.lora_A.weight"], tensors[f"{stem}.lora_B.weight"], config["lora_alpha"], root
+        )
         for stem in sorted(stems)
     }
 

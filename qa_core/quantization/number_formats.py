@@ -11,7 +11,10 @@ from qa_core.errors import UserError
 
 
 def encode(values: npt.NDArray[np.float32], dtype: str, name: str) -> npt.NDArray[Any]:
-    """``values`` as F32, F16 or BF16, to the nearest with ties to even; ``name`` is for the error of a value too large."""
+    """``values`` as F32, F16 or BF16, to the nearest with ties to even.
+
+    A value too large for F16 is a :class:`UserError` that names the tensor ``name``.
+    """
     if dtype == "F32":
         return values
     if dtype == "BF16":

@@ -39,7 +39,9 @@ class ParityReport:
     path: Path
     content: dict[str, Any] = field(default_factory=lambda: {"checks": {}, "measured": {}})
 
-    def require(self, check: str, value: float, comparison: Literal["<=", ">="], limit: float, detail: str = "") -> None:
+    def require(
+        self, check: str, value: float, comparison: Literal["<=", ">="], limit: float, detail: str = ""
+    ) -> None:
         """Record a check; raises :class:`ParityFailed` when it does not hold. A value that is no number fails."""
         passed = value <= limit if comparison == "<=" else value >= limit
         figures = {"value": _rounded(value), "comparison": comparison, "limit": limit, "passed": passed}
@@ -118,7 +120,10 @@ def _conversations(texts: Sequence[str]) -> list[list[Message]]:
         for number, text in enumerate(texts[:2])
     ]
     alone, with_sources = build_messages("What is measured?"), build_messages("  Why? <b>&amp;</b>\n", passages)
-    answer, again = Message(role="assistant", content=" It is. [1]\n"), Message(role="user", content="And \u6771\u4eac?")
+    answer, again = (
+        Message(role="assistant", content=" It is. [1]\n"),
+        Message(role="user", content="And \u6771\u4eac?"),
+    )
     return [alone, with_sources, [*with_sources, answer, again]]
 
 

@@ -1,4 +1,4 @@
-"""The model as Hugging Face's libraries run it, before conversion: what the GGUF files are made from and held against."""
+"""The model as Hugging Face's libraries run it: what the GGUF files are made from and held against."""
 
 from __future__ import annotations
 

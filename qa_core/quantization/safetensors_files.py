@@ -64,7 +64,9 @@ def read_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Every tensor of every ``*.safetensors`` file in ``folder``, by name."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise UserError(f"{folder} has no .safetensors file", "Convert the weights to safetensors; pickles are not read.")
+        raise UserError(
+            f"{folder} has no .safetensors file", "Convert the weights to safetensors; pickles are not read."
+        )
     tensors: dict[str, StoredTensor] = {}
     for file in files:
         tensors.update(_read_file(file))
@@ -92,7 +94,9 @@ def read_header(file: Path) -> tuple[dict[str, Any], int]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > min(_MAX_HEADER_BYTES, file.stat().st_size):
-            raise UserError(f"{file} is damaged: its header of {length} bytes is too long", "Fetch or make the model again.")
+            raise UserError(
+                f"{file} is damaged: its header of {length} bytes is too long", "Fetch or make the model again."
+            )
         header = json.loads(stream.read(length))
     header.pop("__metadata__", None)
     return header, 8 + length

@@ -11,8 +11,8 @@ import gguf
 
 from qa_core.errors import UserError
 
-# llama.cpp has one hand-written splitter for each known regex. Its own converter recognises a tokenizer by the ids of one
-# test string, which no self-trained vocabulary can pass; the regex itself is what matters.
+# llama.cpp has one hand-written splitter for each known regex. Its own converter recognises a tokenizer by the ids of
+# one test string, which no self-trained vocabulary can pass; the regex itself is what matters.
 _PRE_TOKENIZERS = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "qwen2",

@@ -8,24 +8,38 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Literal, Self
 
 import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qa_core.config import IndexSettings, SentenceTransformersEmbedder
 from qa_core.errors import UserError
+from qa_core.manifest import FileRecord
 from qa_core.schemas import PASSAGES, Passage
 
 _VECTORS, _PASSAGES, _DESCRIPTION = "vectors.faiss", "passages.parquet", "index.json"
-_FORMAT = 1
+
+
+class _Description(BaseModel):
+    """``index.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    metric: Literal["inner_product"] = "inner_product"
+    factory: str
+    count: int
+    dimension: int
+    embedder: SentenceTransformersEmbedder
+    files: dict[str, FileRecord]
 
 
 def write_index(vectors: np.ndarray, passages: pa.Table, settings: IndexSettings, out: Path) -> None:
@@ -37,16 +51,14 @@ def write_index(vectors: np.ndarray, passages: pa.Table, settings: IndexSettings
         raise ValueError(f"{len(vectors)} vectors for {passages.num_rows} passages")
     faiss.write_index(_build(np.ascontiguousarray(vectors, dtype=np.float32), settings.factory), str(out / _VECTORS))
     pq.write_table(passages.select(PASSAGES.names).cast(PASSAGES), out / _PASSAGES)
-    description = {
-        "format": _FORMAT,
-        "count": len(vectors),
-        "dimension": int(vectors.shape[1]),
-        "factory": settings.factory,
-        "metric": "inner_product",
-        "embedder": settings.embedder.model_dump(),
-        "files": {name: _identity(out / name) for name in (_VECTORS, _PASSAGES)},
-    }
-    (out / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    description = _Description(
+        count=len(vectors),
+        dimension=int(vectors.shape[1]),
+        factory=settings.factory,
+        embedder=settings.embedder,
+        files={name: _identity(out / name) for name in (_VECTORS, _PASSAGES)},
+    )
+    (out / _DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _build(vectors: np.ndarray, factory: str) -> faiss.Index:
@@ -93,16 +105,16 @@ class PassageIndex:
     def open(cls, folder: Path) -> Self:
         """Read and check an index. Raises ``UserError`` naming the file that is missing, damaged or does not fit."""
         description = _read_description(folder / _DESCRIPTION)
-        for name, identity in description["files"].items():
+        for name, identity in description.files.items():
             _require(folder / name, (folder / name).is_file(), "is missing")
             _require(folder / name, _identity(folder / name) == identity, "is not the file that index.json describes")
         passages = _read_passages(folder / _PASSAGES)
-        _require(folder / _PASSAGES, passages.num_rows == description["count"], "has another number of passages")
+        _require(folder / _PASSAGES, passages.num_rows == description.count, f"has {passages.num_rows} passages")
         index = _read_vectors(folder / _VECTORS)
-        expected = (description["count"], description["dimension"])
-        _require(folder / _VECTORS, (index.ntotal, index.d) == expected, f"holds {index.ntotal} x {index.d}")
+        expected = (description.count, description.dimension)
+        _require(folder / _VECTORS, (index.ntotal, index.d) == expected, f"holds {index.ntotal} x {index.d} numbers")
         _require(folder / _VECTORS, index.metric_type == faiss.METRIC_INNER_PRODUCT, "is not an inner product index")
-        return cls(index, passages, SentenceTransformersEmbedder.model_validate(description["embedder"]))
+        return cls(index, passages, description.embedder)
 
     def __len__(self) -> int:
         return self._passages.num_rows
@@ -118,9 +130,9 @@ class PassageIndex:
         return [replace(Passage.from_row(row), similarity=-s) for row, (s, _) in zip(rows, hits, strict=True)]
 
 
-def _identity(path: Path) -> dict[str, Any]:
+def _identity(path: Path) -> FileRecord:
     with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return FileRecord(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _require(path: Path, holds: bool, problem: str) -> None:
@@ -132,24 +144,22 @@ def _damaged(path: Path, problem: str) -> UserError:
     return UserError(f"Damaged index: {path} {problem}.", "Build it again: `lectern index --force`.")
 
 
-def _read_description(path: Path) -> dict[str, Any]:
+def _read_description(path: Path) -> _Description:
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(path, "is missing or not JSON") from error
-    complete = isinstance(description, dict) and {"count", "dimension", "embedder", "files"} <= description.keys()
-    _require(
-        path, complete and description.get("format") == _FORMAT, f"is not an index description of format {_FORMAT}"
-    )
-    _require(path, set(description["files"]) == {_VECTORS, _PASSAGES}, "names other files")
+        description = _Description.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _damaged(path, "is missing or not an index description") from error
+    _require(path, set(description.files) == {_VECTORS, _PASSAGES}, "names other files")
     return description
 
 
 def _read_passages(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, schema=PASSAGES)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, "is not a table of passages") from error
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, "is not a parquet file") from error
+    _require(path, table.schema.equals(PASSAGES), "is not a table of passages")
+    return table
 
 
 def _read_vectors(path: Path) -> faiss.Index:

@@ -17,13 +17,14 @@ _SPECIFICITY_GAIN = 4.0
 _FUNCTION_WORDS = frozenset(
     re.findall(
         r"\S+",
-        """a about above after again all almost also although always am among an and another any are as at be because been
-        before being below between both but by can cannot could did do does doing done down during each either else even
-        ever every few for from further had has have having he her here hers him his how however i if in into is it its
-        itself just less let many may me might more most much must my neither no nor not now of off often on once one only
-        onto or other our ours out over own per quite rather same shall she should since so some such than that the their
-        theirs them then there these they this those through thus to too under until up upon us very was we were what when
-        where whether which while who whom whose why will with within without would yet you your yours""",
+        """a about above after again all almost also although always am among an and another any are as at be because
+        been before being below between both but by can cannot could did do does doing done down during
+        each either else even ever every few for from further had has have having he her here hers him his
+        how however i if in into is it its itself just less let many may me might more most much must my
+        neither no nor not now of off often on once one only onto or other our ours out over own per quite
+        rather same shall she should since so some such than that the their theirs them then there these
+        they this those through thus to too under until up upon us very was we were what when where
+        whether which while who whom whose why will with within without would yet you your yours""",
     )
 )
 

@@ -21,7 +21,7 @@ class Retriever:
         self._index = PassageIndex.open(index_folder)
         if self._index.embedder != embedder_settings:
             raise UserError(
-                f"The index was built with index.embedder={self._index.embedder!r}, the config says {embedder_settings!r}.",
+                f"The index was built with index.embedder {self._index.embedder}, the config says {embedder_settings}.",
                 "Build the index again with `lectern index --force`, or put the setting back.",
             )
         self._embedder = Embedder(embedder_settings)

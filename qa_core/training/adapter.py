@@ -40,7 +40,7 @@ def model_card(result: FitResult, base_model: str, settings: FinetuneSettings, n
     """A Hugging Face model card: base model, data, settings and losses; no times, so equal runs have equal cards."""
     described = settings.model_dump(mode="json", exclude={"compute", "report_to"})
     rows = [f"| {entry['step']} | {entry['eval_loss']:.4f} |" for entry in result.history if "eval_loss" in entry]
-    figures = [f"| {name} | {value:.4f} |" if isinstance(value, float) else f"| {name} | {value:,} |" for name, value in result.metrics.items()]  # fmt: skip
+    figures = [f"| {name} | {_shown(value)} |" for name, value in result.metrics.items()]
     return "\n".join(
         [
             "---",
@@ -79,8 +79,12 @@ def model_card(result: FitResult, base_model: str, settings: FinetuneSettings, n
     )
 
 
+def _shown(value: float | int) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+
+
 def _normalize_config(path: Path, base_model: str) -> None:
-    """PEFT keeps ``target_modules`` as a set, whose order differs between processes, and the base model's local path."""
+    """Take out what differs between equal runs: the order of a set, and the base model's path on this machine."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
     config["base_model_name_or_path"] = base_model

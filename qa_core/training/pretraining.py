@@ -38,7 +38,7 @@ def new_model(tokenizer: Tokenizer, settings: ScratchModel, seed: int) -> Qwen2F
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen2ForCausalLM(config).to(torch.float32)
+        model = Qwen2ForCausalLM(config).float()
     model.generation_config = GenerationConfig(eos_token_id=[turn_end, end_of_text], pad_token_id=end_of_text)
     return model
 
@@ -79,7 +79,7 @@ def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
     for text in texts:
         for paragraph in filter(None, map(str.strip, text.split("\n\n"))):
             ids += tokenizer.encode(f"{TURN_START}assistant\n{paragraph}{TURN_END}\n").ids
-        ids.append(tokenizer.token_to_id(END_OF_TEXT))
+        ids += tokenizer.encode(END_OF_TEXT).ids
     return torch.tensor(ids)
 
 

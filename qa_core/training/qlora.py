@@ -8,12 +8,11 @@ each step, so no state of a random generator has to survive.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
@@ -22,9 +21,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
     TrainerState,
     TrainingArguments,
     set_seed,
@@ -32,15 +30,11 @@ from transformers import (
 
 from qa_core.config import FinetuneSettings
 from qa_core.errors import UserError
+from qa_core.training.hooks import STATE_FILE, Hooks, OnCheckpoint, OnStep, losses_of
+from qa_core.training.schedule import by_length, row_order
 from qa_core.training.sft import PaddingCollator, TrainingExample
 
-OnStep = Callable[[int], None]
-OnCheckpoint = Callable[[dict[str, float], Path], None]
-
 _LOGGING_STEPS = 10
-_WINDOW_BATCHES = 8
-"""Batches that are sorted by length together."""
-_STATE_FILE = "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ def fit(
     on_step: OnStep | None = None,
     on_checkpoint: OnCheckpoint | None = None,
 ) -> FitResult:
-    """Train an adapter for ``settings.max_steps``; evaluate and checkpoint every ``settings.eval_steps`` and at the end.
+    """Train an adapter for ``max_steps``; evaluate and checkpoint every ``eval_steps`` and at the end.
 
     Args:
         location: folder of the base model.
@@ -134,18 +128,22 @@ def fit(
         raise UserError("there is no training row", "raise finetune.max_length or generate more rows")
     tokenizer = load_tokenizer(location)
     # Before the model: with DeepSpeed, transformers must know of it when weights are loaded.
-    arguments = _training_arguments(settings, seed, workdir, with_evaluation=bool(validation))
+    arguments = _training_arguments(settings, seed, workdir, evaluate=bool(validation))
     model = _with_adapter(load_quantized(location, settings), settings, seed)
-    order = row_order([len(example.input_ids) for example in train], settings.max_steps, settings.train_batch_size, seed)
+    lengths = _lengths(train)
+    order = row_order(lengths, settings.max_steps, settings.train_batch_size, seed)
     trainer = Trainer(
         model=model,
         args=arguments,
         train_dataset=_Rows(train, order),
-        eval_dataset=_Rows(validation, _by_length(validation)) if validation else None,
+        eval_dataset=_Rows(validation, by_length([len(example.input_ids) for example in validation]))
+        if validation
+        else None,
         data_collator=PaddingCollator(tokenizer.pad_token_id),
-        callbacks=[_Hooks(seed, settings.eval_steps, on_step, on_checkpoint)],
+        callbacks=[Hooks(seed, workdir, settings.eval_steps, on_step, on_checkpoint)],
     )
-    tokens = sum(len(train[row].input_ids) for row in order)
+    trainer.remove_callback(PrinterCallback)  # the losses go to on_checkpoint, and not once a rank to the screen
+    tokens = sum(lengths[row] for row in order)
     state = _finished_state(resume_from, settings.max_steps)
     if resume_from is not None and state is not None:
         # Trainer would take one more step from a checkpoint of the last step.
@@ -155,31 +153,11 @@ def fit(
     else:
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
         state = trainer.state
-    return FitResult(model, _losses(state), tokens)
+    return FitResult(model, losses_of(state), tokens)
 
 
-def row_order(lengths: Sequence[int], num_steps: int, batch_size: int, seed: int) -> list[int]:
-    """Row numbers for ``num_steps`` batches: a new seeded permutation for each pass, and batches of like lengths.
-
-    Written out in advance, step *k* trains on the same rows for any number of workers and after any resume. Within each
-    window of batches rows are sorted by length, which halves the padding of rows with and without passages, and then
-    the batches are shuffled.
-    """
-    generator = np.random.default_rng(seed)
-    wanted, window = num_steps * batch_size, _WINDOW_BATCHES * batch_size
-    passes = [generator.permutation(len(lengths)) for _ in range(-(-wanted // len(lengths)))]
-    stream = np.concatenate(passes)[:wanted]
-    order: list[int] = []
-    for start in range(0, wanted, window):
-        rows = sorted(stream[start : start + window].tolist(), key=lambda row: (lengths[row], row))
-        batches = np.array(rows).reshape(-1, batch_size)
-        order += generator.permutation(batches).ravel().tolist()
-    return order
-
-
-def _by_length(examples: Sequence[TrainingExample]) -> list[int]:
-    """Row numbers from short to long, so that a batch is hardly padded."""
-    return sorted(range(len(examples)), key=lambda row: len(examples[row].input_ids))
+def _lengths(examples: Sequence[TrainingExample]) -> list[int]:
+    return [len(example.input_ids) for example in examples]
 
 
 def _with_adapter(model: Any, settings: FinetuneSettings, seed: int) -> PeftModel:
@@ -208,7 +186,7 @@ def _with_adapter(model: Any, settings: FinetuneSettings, seed: int) -> PeftMode
     return adapted
 
 
-def _training_arguments(settings: FinetuneSettings, seed: int, workdir: Path, with_evaluation: bool) -> TrainingArguments:
+def _training_arguments(settings: FinetuneSettings, seed: int, workdir: Path, evaluate: bool) -> TrainingArguments:
     compute, dtype = settings.compute, compute_dtype(settings)
     on_cpu = not compute.use_gpu
     return TrainingArguments(
@@ -226,7 +204,7 @@ def _training_arguments(settings: FinetuneSettings, seed: int, workdir: Path, wi
         activation_checkpointing=settings.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         logging_steps=_LOGGING_STEPS,
-        eval_strategy="steps" if with_evaluation else "no",
+        eval_strategy="steps" if evaluate else "no",
         eval_steps=settings.eval_steps,
         save_strategy="steps",
         save_steps=settings.eval_steps,
@@ -247,7 +225,7 @@ def _training_arguments(settings: FinetuneSettings, seed: int, workdir: Path, wi
 
 
 def _zero2(dtype: torch.dtype) -> dict[str, Any]:
-    """DeepSpeed's settings for ZeRO stage 2: optimiser state and gradients are sharded; "auto" is filled by transformers."""
+    """DeepSpeed's settings for ZeRO stage 2, optimiser state and gradients sharded; transformers fills in "auto"."""
     return {
         "zero_optimization": {"stage": 2, "contiguous_gradients": True, "overlap_comm": True},
         "zero_allow_untested_optimizer": True,
@@ -263,15 +241,8 @@ def _finished_state(checkpoint: Path | None, max_steps: int) -> TrainerState | N
     """The state in ``checkpoint`` when no step is left to take."""
     if checkpoint is None:
         return None
-    state = TrainerState.load_from_json(str(checkpoint / _STATE_FILE))
+    state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
     return state if state.global_step >= max_steps else None
-
-
-def _losses(state: TrainerState) -> tuple[dict[str, float], ...]:
-    """The log without speeds and times, which differ between equal runs."""
-    kept = ("step", "loss", "eval_loss")
-    entries = [{key: entry[key] for key in kept if key in entry} for entry in state.log_history]
-    return tuple(entry for entry in entries if len(entry) > 1)
 
 
 @dataclass(frozen=True)
@@ -286,43 +257,3 @@ class _Rows(Dataset[TrainingExample]):
 
     def __getitem__(self, index: int) -> TrainingExample:
         return self.examples[self.order[index]]
-
-
-class _Hooks(TrainerCallback):
-    """Seeds each step, tells of steps and checkpoints, and logs the loss at every checkpoint."""
-
-    def __init__(self, seed: int, eval_steps: int, on_step: OnStep | None, on_checkpoint: OnCheckpoint | None) -> None:
-        self.seed = seed
-        self.eval_steps = eval_steps
-        self.on_step = on_step
-        self.on_checkpoint = on_checkpoint
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if self.on_step is not None and state.global_step:
-            self.on_step(state.global_step)
-
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        entropy = np.random.SeedSequence([self.seed, state.global_step, args.process_index])
-        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> TrainerControl:
-        # A checkpoint does not hold the loss summed since the last log, so the two must fall together.
-        if state.global_step % self.eval_steps == 0 or state.global_step >= state.max_steps:
-            control.should_log = True
-        if self.on_step is not None:
-            self.on_step(state.global_step)
-        return control
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.on_checkpoint is None:
-            return
-        newest: dict[str, float] = {}
-        for entry in _losses(state):
-            newest |= entry
-        self.on_checkpoint(newest, Path(args.output_dir) / f"checkpoint-{state.global_step}")

@@ -44,8 +44,9 @@ def publish_index(store: RunStore) -> None:
 
     rows = [
         {
-            "chunk_id": f"chunk-{source}", "doc_id": source, "source": source, "title": source, "section_path": ["Summary"],
-            "start_char": 10, "end_char": 10 + len(text), "num_tokens": 30, "density": 0.5, "text": text,
+            "chunk_id": f"chunk-{source}", "doc_id": source, "source": source, "title": source,
+            "section_path": ["Summary"], "start_char": 10, "end_char": 10 + len(text),
+            "num_tokens": 30, "density": 0.5, "text": text,
         }
         for source, text in PAPERS.items()
     ]  # fmt: skip

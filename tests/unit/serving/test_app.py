@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import socket
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from qa_core.artifacts import RunStore
 from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest
-from serving.__main__ import require_free_port, require_loopback, welcome
+from serving.__main__ import mistake_in, require_free_port, require_loopback, welcome
 from serving.app import build, read_args
 
 SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
@@ -77,7 +78,7 @@ def test_a_port_in_use_is_told_with_its_number_and_the_remedy() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
 def test_without_keys_the_service_listens_to_this_machine_alone(host: str) -> None:
-    with pytest.raises(UserError, match="serve.host"):
+    with pytest.raises(UserError, match=r"serve\.host"):
         require_loopback(host)
 
 
@@ -90,6 +91,17 @@ def test_the_welcome_names_the_url_both_models_and_a_command_to_try() -> None:
     text = welcome(load_config(["tiny"], ["serve.port=8123", "serve.model_name=papers"]).serve)
     for part in ("http://127.0.0.1:8123", "papers-rag", "curl", "/v1/chat/completions", "Ctrl-C"):
         assert part in text
+
+
+def test_a_mistake_that_a_replica_found_is_told_without_its_traceback() -> None:
+    try:
+        raise UserError("model file x is damaged", "Run the convert stage again.")
+    except UserError:
+        status = f"The deployment failed to start. Error:\n{traceback.format_exc()}"
+    found = mistake_in(status)
+    assert found is not None
+    assert (found.problem, found.remedy) == ("model file x is damaged", "Run the convert stage again.")
+    assert mistake_in("MemoryError: no more") is None
 
 
 def test_serve_yaml_is_what_ray_serve_expects() -> None:

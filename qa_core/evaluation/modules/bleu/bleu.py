@@ -1,5 +1,7 @@
 """BLEU over a corpus, and what each row adds to it, on ``sacrebleu``."""
 
+from typing import Any
+
 import datasets
 import evaluate
 from sacrebleu.metrics import BLEU
@@ -16,7 +18,7 @@ class Bleu(evaluate.Metric):
     BLEU is no mean over rows. The statistics add up instead: the sum over any set of rows gives the BLEU of that set.
     """
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description="Modified n-gram precision with brevity penalty.",
             citation=_CITATION,
@@ -30,7 +32,7 @@ class Bleu(evaluate.Metric):
             reference_urls=["https://github.com/mjpost/sacrebleu"],
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
         bleu = BLEU(effective_order=True)
         rows = [bleu.sentence_score(text, [target]) for text, target in zip(predictions, references, strict=True)]
         corpus = BLEU()

@@ -14,7 +14,7 @@ _CITATION = """@inproceedings{lin-2004-rouge,
 class Rouge(evaluate.Metric):
     """F-measures from 0 to 1 without stemming, the setting of the hub's own ``rouge`` metric."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description="F-measure of shared unigrams, bigrams and longest common subsequence with the reference.",
             citation=_CITATION,
@@ -25,7 +25,7 @@ class Rouge(evaluate.Metric):
             reference_urls=["https://github.com/google-research/google-research/tree/master/rouge"],
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, list[float]]:
         scorer = RougeScorer(_TYPES, use_stemmer=False)
         rows = [scorer.score(target, text) for text, target in zip(predictions, references, strict=True)]
         return {name: [row[name].fmeasure for row in rows] for name in _TYPES}

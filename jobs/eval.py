@@ -1,0 +1,142 @@
+"""``lectern eval``: the test split answered with and without retrieval, measured, and written down for a person.
+
+One Ray task holds the model and decodes many answers together. Questions are asked in one fixed order and no file
+carries a time, so the same inputs give the same bytes; speed is told in the outcome only.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.progress import Counter
+from jobs.ray_session import on_cluster
+from jobs.stages import StageContext, StageOutcome
+from qa_core.artifacts import Artifact
+from qa_core.config import EvalSettings, LecternConfig
+from qa_core.errors import UserError
+from qa_core.schemas import PREDICTIONS, Passage
+
+if TYPE_CHECKING:
+    from qa_core.generation.answer import Answer, Answerer, Mode
+
+Row = dict[str, Any]
+
+_HEADLINES = ("rougeL", "bleu", "f1")
+
+
+def run(context: StageContext) -> StageOutcome:
+    """Answer, measure and report in one task with the resources of ``eval.compute``."""
+    config, inputs = context.config, dict(context.inputs)
+    total = _num_questions(inputs["qa"], config.eval) * len(config.eval.modes)
+    with context.progress.track("answers", total) as counter:
+        metrics = on_cluster(
+            _evaluate, config, inputs, context.outputs["eval"], counter,
+            num_cpus=config.eval.compute.num_cpus, num_gpus=config.eval.compute.num_gpus,
+        )  # fmt: skip
+    return StageOutcome(num_rows={"eval": total}, rejected={}, metrics=metrics)
+
+
+def _num_questions(qa: Artifact, settings: EvalSettings) -> int:
+    splits = qa.read_table(columns=["split"])["split"].to_pylist()
+    if not splits.count("test"):
+        raise UserError(f"{qa.uri} has no test rows.", "Add papers, or raise generate_qa.splits.test.")
+    return min(splits.count("test"), settings.max_rows or len(splits))
+
+
+def _test_rows(qa: Artifact, settings: EvalSettings) -> list[Row]:
+    """Rows of the test split, taken in turn from the papers, at most ``max_rows``."""
+    from qa_core.evaluation.selection import evenly
+
+    columns = ["qa_id", "doc_id", "chunk_ids", "question_type", "question", "answer", "split"]
+    rows = [row for row in qa.read_table(columns=columns).to_pylist() if row["split"] == "test"]
+    return evenly(sorted(rows, key=lambda row: row["qa_id"]), lambda row: row["doc_id"], settings.max_rows)
+
+
+def _evaluate(config: LecternConfig, inputs: dict[str, Artifact], output: Artifact, counter: Counter) -> dict[str, Any]:
+    """Write the artifact; returns the headline figures and the speed."""
+    from qa_core.evaluation.report import write_report
+    from qa_core.evaluation.summary import summarise
+
+    rows = _test_rows(inputs["qa"], config.eval)
+    started = time.perf_counter()
+    predictions = _predict(config, inputs, rows, counter)
+    seconds = time.perf_counter() - started
+    summary = summarise(predictions, config.eval, config.retrieval.top_k, config.run.seed)
+    with output.staging() as folder:
+        pq.write_table(pa.Table.from_pylist(predictions, schema=PREDICTIONS), folder / "predictions.parquet")
+        (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_report(summary, predictions, _passages(inputs["chunks"], predictions), folder)
+    tokens = sum(row["completion_tokens"] for row in predictions)
+    return {**_headlines(summary), "tokens_per_second": round(tokens / seconds, 1)}
+
+
+def _predict(config: LecternConfig, inputs: dict[str, Artifact], rows: list[Row], counter: Counter) -> list[Row]:
+    from qa_core.generation.answer import Answerer, find_model
+    from qa_core.generation.engine import Engine, SamplingParams
+    from qa_core.retrieval.retriever import Retriever
+
+    settings = config.generation
+    retriever = None
+    if "rag" in config.eval.modes:
+        retriever = Retriever(inputs["index"].local(), config.index.embedder, config.retrieval)
+    engine = Engine(find_model(inputs["gguf"].local()), settings)
+    params = SamplingParams(max_tokens=settings.max_tokens, temperature=settings.temperature, seed=config.run.seed)
+    try:
+        answerer = Answerer(engine, params, config.retrieval, retriever)
+        return [
+            prediction
+            for mode in config.eval.modes
+            for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
+        ]
+    finally:
+        engine.close()
+
+
+def _answers(answerer: Answerer, rows: Sequence[Row], mode: Mode, group: int, counter: Counter) -> Iterator[Row]:
+    """Predictions in the order of ``rows``. Groups are large enough to keep every slot of the engine busy."""
+    for start in range(0, len(rows), group):
+        asked = rows[start : start + group]
+        answers = answerer.answer_all([row["question"] for row in asked], mode)
+        counter.advance(len(answers))
+        yield from (_prediction(row, mode, answer) for row, answer in zip(asked, answers, strict=True))
+
+
+def _prediction(row: Row, mode: Mode, answer: Answer) -> Row:
+    return {
+        "qa_id": row["qa_id"],
+        "doc_id": row["doc_id"],
+        "mode": mode,
+        "question_type": row["question_type"],
+        "question": row["question"],
+        "reference": row["answer"],
+        "prediction": answer.text,
+        "retrieved_chunk_ids": [passage.chunk_id for passage in answer.retrieved],
+        "gold_chunk_ids": row["chunk_ids"],
+        "cited": answer.cited,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "finish_reason": answer.finish_reason,
+    }
+
+
+def _passages(chunks: Artifact, predictions: Sequence[Row]) -> dict[str, Passage]:
+    """The retrieved chunks by id."""
+    wanted = {chunk_id for row in predictions for chunk_id in row["retrieved_chunk_ids"]}
+    rows = (row for row in chunks.read_table().to_pylist() if row["chunk_id"] in wanted)
+    return {row["chunk_id"]: Passage.from_row(row) for row in rows}
+
+
+def _headlines(summary: dict[str, Any]) -> dict[str, Any]:
+    figures = {
+        f"{name}_{mode}": summary["overall"][mode][name]["value"] for name in _HEADLINES for mode in summary["modes"]
+    }
+    if "retrieval" in summary:
+        recall = f"recall@{summary['top_k']}"
+        figures[recall] = summary["retrieval"][recall]["value"]
+    return figures

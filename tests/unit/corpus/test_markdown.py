@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from qa_core.corpus.markdown import Block, parse_blocks
+
+
+def kinds(text: str) -> list[str]:
+    return [block.kind for block in parse_blocks(text)]
+
+
+def parsed(text: str) -> list[tuple[str, str]]:
+    return [(block.kind, text[block.start : block.end]) for block in parse_blocks(text)]
+
+
+def paths(text: str) -> dict[str, tuple[str, ...]]:
+    return {text[b.start : b.end]: b.section_path for b in parse_blocks(text) if b.kind != "heading"}
+
+
+def test_every_kind_of_block_is_told_apart_with_exact_offsets():
+    pieces = [
+        ("front_matter", "---\ntitle: T\n---"),
+        ("heading", "# One #"),
+        ("paragraph", "Some *words*\nover two lines."),
+        ("list", "- a\n- b\n\n  still b"),
+        ("table", "| a | b |\n|---|:-:|\n| 1 | 2 |"),
+        ("code", "```python\n# no heading\n\nx = 1\n```"),
+        ("math", "$$\nx = 1\n$$"),
+        ("comment", "<!-- hidden\n\n# text -->"),
+        ("heading", "Two\n---"),
+        ("paragraph", "End."),
+    ]
+    text = "\n\n".join(piece for _, piece in pieces) + "\n"
+    assert parsed(text) == pieces
+
+
+def test_the_section_path_names_the_headings_above_from_the_outermost():
+    text = "# A\n\none\n\n## B\n\ntwo\n\n### C\n\nthree\n\n## D\n\nfour\n"
+    assert paths(text) == {"one": ("A",), "two": ("A", "B"), "three": ("A", "B", "C"), "four": ("A", "D")}
+
+
+def test_a_reference_section_ends_with_the_next_heading_of_its_level():
+    text = "# P\n\n## 7. References\n\n[1] One.\n\n### Web\n\n- two\n\n## Appendix\n\nText.\n"
+    assert [kind for kind in kinds(text) if kind != "heading"] == ["references", "references", "paragraph"]
+
+
+def test_marks_inside_code_and_math_start_nothing():
+    assert kinds("~~~\n# a\n$$\n- b\n| a |\n|---|\n~~~") == ["code"]
+    assert kinds("$$\na \\\\\n- b \\\\\n# c\n$$") == ["math"]
+    assert kinds("````\n```\n# a\n```\n````") == ["code"]
+
+
+def test_math_on_one_line_in_latex_brackets_and_in_an_environment_is_math():
+    assert kinds("text\n$$x = 1$$\ntext") == ["paragraph", "math", "paragraph"]
+    assert kinds("\\[\nx = 1\n\\]") == ["math"]
+    assert kinds("\\begin{align*}\nx &= 1\n\\end{align*}") == ["math"]
+    assert kinds("$$x$$ is a variable in this sentence.") == ["paragraph"]
+
+
+def test_math_that_is_never_closed_stays_prose():
+    assert kinds("$$\nx = 1\n\ntext\n\n# H") == ["paragraph", "paragraph", "heading"]
+
+
+def test_a_table_ends_where_its_rows_end():
+    assert parsed("a | b\n--|--\n1 | 2\nafter") == [("table", "a | b\n--|--\n1 | 2"), ("paragraph", "after")]
+
+
+def test_a_dash_line_under_a_paragraph_does_not_swallow_the_paragraph():
+    text = "one line\nand another\n---\nmore"
+    assert parsed(text) == [("paragraph", "one line\nand another"), ("paragraph", "more")]
+
+
+def test_a_very_long_heading_is_a_paragraph_so_that_its_text_is_kept():
+    assert kinds("# " + "word " * 100) == ["paragraph"]
+
+
+def test_a_list_holds_its_code_and_its_blank_lines():
+    text = "1. first\n\n   ```sh\n   a\n\n   b\n   ```\n\n2. second\n\nafter"
+    assert [kind for kind, _ in parsed(text)] == ["list", "paragraph"]
+
+
+def test_a_wrapped_line_that_starts_with_a_year_is_no_list():
+    assert kinds("It was shown in\n2019. Since then it is known.") == ["paragraph"]
+
+
+def test_text_after_a_comment_is_kept_and_an_open_comment_hides_nothing():
+    assert parsed("<!-- a --> shown\n\nalso") == [
+        ("comment", "<!-- a -->"), ("paragraph", " shown"), ("paragraph", "also"),
+    ]  # fmt: skip
+    assert kinds("<!-- open\n\n# H\n\ntext") == ["paragraph", "heading", "paragraph"]
+
+
+def test_embedded_data_is_cut_out_of_the_block_around_it():
+    blob = ";base64," + "iVBORw0KGgo" * 40
+    text = f'before <img alt="a plot" src="data:image/png{blob}" /> after'
+    assert parsed(text) == [
+        ("paragraph", 'before <img alt="a plot" src="data:image/png'), ("embedded_data", blob),
+        ("paragraph", '" /> after'),
+    ]  # fmt: skip
+
+
+def test_a_dashed_line_at_the_top_is_front_matter_only_before_yaml():
+    assert kinds("---\n\ntext\n\n---\n") == ["paragraph"]
+    assert kinds("---\ntitle: T\nno end") != ["front_matter"]
+
+
+def test_blocks_come_in_order_and_do_not_overlap():
+    text = "# A\ntext\n- a\n  - b\n> quote\n***\n| a |\n\n\n## B\n"
+    blocks = list(parse_blocks(text))
+    ends = [0] + [block.end for block in blocks]
+    assert all(isinstance(block, Block) and block.start >= end for block, end in zip(blocks, ends, strict=False))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\\[ a\n",
+        "<!-- \n",
+        "- a\n  ```\nb\n",
+        "a|b\n",
+        "```\n~~~\n",
+        "$$ x\ny\n",
+        "` a\n",
+        "> - # \n",
+        "\\begin{align}\n",
+    ],
+)
+def test_time_grows_with_the_text_and_not_with_its_square(piece: str):
+    # 40,000 lines take about a second; a quadratic parser would need many minutes.
+    started = time.process_time()
+    list(parse_blocks(piece * 20_000))
+    assert time.process_time() - started < 30

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from qa_core.evaluation.selection import evenly
+
+
+def test_every_group_gives_one_row_in_turn() -> None:
+    assert evenly(["a1", "a2", "a3", "b1", "c1", "c2"], lambda row: row[0], 5) == ["a1", "b1", "c1", "a2", "c2"]
+
+
+def test_without_a_limit_every_row_is_kept() -> None:
+    assert sorted(evenly(["a1", "b1", "a2"], lambda row: row[0], None)) == ["a1", "a2", "b1"]

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qa_core.generation.sampling import Sampler, SamplingParams
+
+LOGITS = np.log(np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32))
+
+
+def drawn(count: int = 4000, **options: float) -> dict[int, float]:
+    sampler = Sampler(SamplingParams(max_tokens=1, **options))  # type: ignore[arg-type]
+    tokens, counts = np.unique([sampler.choose(LOGITS) for _ in range(count)], return_counts=True)
+    return dict(zip(tokens.tolist(), (counts / count).tolist(), strict=True))
+
+
+def test_temperature_zero_takes_the_most_probable_token() -> None:
+    assert drawn(10, temperature=0.0) == {1: 1.0}
+
+
+def test_equal_logits_go_to_the_lowest_id() -> None:
+    assert Sampler(SamplingParams(max_tokens=1)).choose(np.zeros(5, np.float32)) == 0
+
+
+def test_temperature_one_draws_from_the_distribution() -> None:
+    shares = drawn(temperature=1.0)
+    assert shares == pytest.approx(dict(enumerate(np.exp(LOGITS).tolist())), abs=0.03)
+
+
+def test_top_k_keeps_the_k_most_probable() -> None:
+    assert drawn(temperature=1.0, top_k=2).keys() == {1, 3}
+
+
+def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
+    assert drawn(temperature=1.0, top_p=0.6).keys() == {1, 3}
+    assert drawn(temperature=1.0, top_p=0.75).keys() == {1, 3, 4}
+    assert drawn(temperature=1.0, top_p=0.01).keys() == {1}
+
+
+def test_a_tiny_temperature_is_greedy() -> None:
+    assert drawn(100, temperature=1e-6) == {1: 1.0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_tokens": 0},
+        {"max_tokens": 1, "temperature": -0.1},
+        {"max_tokens": 1, "temperature": float("nan")},
+        {"max_tokens": 1, "top_p": 0.0},
+        {"max_tokens": 1, "top_k": -1},
+        {"max_tokens": 1, "stop": ("",)},
+    ],
+)
+def test_impossible_parameters_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        SamplingParams(**options)  # type: ignore[arg-type]

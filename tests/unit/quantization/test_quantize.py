@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qa_core.config import GenerationCompute, GenerationSettings
+from qa_core.errors import UserError
+from qa_core.generation.engine import Engine, SamplingParams
+from qa_core.generation.gguf_header import read_header
+from qa_core.generation.llama import LlamaModel
+from qa_core.quantization.divergence import compare_files
+from qa_core.quantization.imatrix import collect
+from qa_core.quantization.quantize import quantize
+
+
+def test_a_quantised_file_is_small_loads_and_answers(
+    tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    matrix = collect(tiny_model, token_rows)
+    quantize(tiny_gguf, tmp_path / "q4.gguf", "Q4_K_M", matrix, n_threads=1)
+    header = read_header(tmp_path / "q4.gguf")
+    assert header.bits_per_weight < 6.5
+    assert {"Q4_K", "Q6_K"} <= header.tensor_types.keys()
+    assert header.metadata["quantize.imatrix.file"] == "imatrix.gguf"
+    assert header.metadata["quantize.imatrix.entries_count"] == 14
+    assert header.metadata["quantize.imatrix.chunks_count"] == 8
+    engine = Engine(tmp_path / "q4.gguf", GenerationSettings(n_ctx=256, compute=GenerationCompute(n_threads=1)))
+    (completion,) = engine.generate(["We train"], SamplingParams(max_tokens=8))
+    engine.close()
+    assert completion.text
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads(
+    tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    matrix = collect(tiny_model, token_rows)
+    for n_threads in (1, 2):
+        quantize(tiny_gguf, tmp_path / f"{n_threads}.gguf", "Q4_K_M", matrix, n_threads)
+    assert (tmp_path / "1.gguf").read_bytes() == (tmp_path / "2.gguf").read_bytes()
+
+
+def test_the_matrix_brings_the_predictions_closer_to_f16(
+    tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    original = LlamaModel(tiny_gguf)
+    divergences = []
+    for matrix in (None, collect(tiny_model, token_rows)):
+        out = tmp_path / "out.gguf"
+        quantize(tiny_gguf, out, "Q4_K_S", matrix, n_threads=1)
+        quantised = LlamaModel(out)
+        divergences.append(compare_files(original, quantised, token_rows, n_threads=1).mean_kld)
+        quantised.close()
+    original.close()
+    assert divergences[1] < divergences[0]
+
+
+def test_an_unknown_quantization_is_refused(tiny_gguf: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Q9_X"):
+        quantize(tiny_gguf, tmp_path / "out.gguf", "Q9_X", None, n_threads=1)
+
+
+def test_a_damaged_file_is_refused_before_llama_cpp_sees_it(tiny_gguf: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.gguf").write_bytes(tiny_gguf.read_bytes()[:100_000])
+    with pytest.raises(UserError, match="damaged"):
+        quantize(tmp_path / "broken.gguf", tmp_path / "out.gguf", "Q4_K_M", None, n_threads=1)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from qa_core.terms import is_technical, normalise, technical_terms, tokenize
+
+
+def test_numbers_words_and_latex_commands_are_tokens() -> None:
+    text = r"It moved 1,024 keys (0.95 of them) at $\alpha=1e-4$ with Q4_K_M and read-only k-quants."
+    assert tokenize(text) == [
+        "It", "moved", "1,024", "keys", "0.95", "of", "them", "at", r"\alpha", "1e-4", "with", "Q4_K_M", "and",
+        "read-only", "k-quants",
+    ]  # fmt: skip
+
+
+def test_technical_is_what_ordinary_prose_does_not_have() -> None:
+    assert all(map(is_technical, ["GPU", "AllReduce", "H100", "1,000", "p99", r"\log", "max_tokens", "7"]))
+    assert not any(map(is_technical, ["The", "leader", "read-only", "a", "I"]))
+
+
+def test_one_number_has_one_spelling() -> None:
+    assert normalise("1,000") == normalise("1000") == normalise("1000.0")
+    assert normalise("2.50") == "2.5"
+    assert normalise("GPU") == "gpu"
+
+
+def test_technical_terms_are_distinct_and_normalised() -> None:
+    assert technical_terms("The GPU, the gpu and GPU 2.0 of 2") == {"gpu", "2"}
