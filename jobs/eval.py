@@ -63,10 +63,7 @@ def _evaluate(config: LecternConfig, inputs: dict[str, Artifact], output: Artifa
     from qa_core.evaluation.report import write_report
     from qa_core.evaluation.summary import summarise
 
-    rows = _test_rows(inputs["qa"], config.eval)
-    started = time.perf_counter()
-    predictions = _predict(config, inputs, rows, counter)
-    seconds = time.perf_counter() - started
+    predictions, seconds = _predict(config, inputs, _test_rows(inputs["qa"], config.eval), counter)
     summary = summarise(predictions, config.eval, config.retrieval.top_k, config.run.seed)
     with output.staging() as folder:
         pq.write_table(pa.Table.from_pylist(predictions, schema=PREDICTIONS), folder / "predictions.parquet")
@@ -76,7 +73,10 @@ def _evaluate(config: LecternConfig, inputs: dict[str, Artifact], output: Artifa
     return {**_headlines(summary), "tokens_per_second": round(tokens / seconds, 1)}
 
 
-def _predict(config: LecternConfig, inputs: dict[str, Artifact], rows: list[Row], counter: Counter) -> list[Row]:
+def _predict(
+    config: LecternConfig, inputs: dict[str, Artifact], rows: list[Row], counter: Counter
+) -> tuple[list[Row], float]:
+    """Predictions of every mode, mode by mode, and the seconds that answering took (loading not counted)."""
     from qa_core.generation.answer import Answerer, find_model
     from qa_core.generation.engine import Engine, SamplingParams
     from qa_core.retrieval.retriever import Retriever
@@ -89,11 +89,13 @@ def _predict(config: LecternConfig, inputs: dict[str, Artifact], rows: list[Row]
     params = SamplingParams(max_tokens=settings.max_tokens, temperature=settings.temperature, seed=config.run.seed)
     try:
         answerer = Answerer(engine, params, config.retrieval, retriever)
-        return [
+        started = time.perf_counter()
+        predictions = [
             prediction
             for mode in config.eval.modes
             for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
         ]
+        return predictions, time.perf_counter() - started
     finally:
         engine.close()
 

@@ -18,9 +18,8 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -28,9 +27,10 @@ from ray import serve
 from ray.serve import Application
 
 from qa_core.artifacts import RunStore
-from qa_core.config import LecternConfig, ServeSettings
+from qa_core.config import ServeSettings
 from qa_core.config_loader import load_config
 from qa_core.errors import UserError
+from qa_core.screen import log_path, screen
 from serving.app import build
 
 STOPPED, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -73,8 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     require_loopback(config.serve.host)
     if not arguments.address:
         require_free_port(config.serve.host, config.serve.port)
-    log_file = log_path(config)
-    with screen(log_file) as say:
+    store = RunStore.open(config.run.storage, config.run.name)
+    log_file = log_path(store, "serve")
+    with screen(log_file) as out:
+        say = partial(print, file=out, flush=True)
         say(f"lectern {config.run.name}: starting the service; log {log_file}")
         try:
             with ray_cluster(arguments.address):
@@ -183,7 +185,7 @@ def require_resources(settings: ServeSettings) -> None:
             )
 
 
-# ---------------------------------------------------------------------------------------------------- Ray, the screen
+# --------------------------------------------------------------------------------------------------------------- Ray
 
 
 @contextmanager
@@ -211,33 +213,6 @@ def connect(address: str | None) -> None:
         ray.init(runtime_env=runtime_env, logging_level=logging.WARNING, **where)
     except ConnectionError as error:
         raise UserError(f"no Ray cluster answers at {address}", "Check the address, or leave it out.") from error
-
-
-@contextmanager
-def screen(log_file: Path) -> Iterator[Say]:
-    """A way to speak to the person, while descriptors 1 and 2, where the libraries write, lead to ``log_file``."""
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out, log_file.open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        try:
-            yield lambda text: print(text, file=out, flush=True)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, original in enumerate(saved, start=1):
-                os.dup2(original, descriptor)
-                os.close(original)
-
-
-def log_path(config: LecternConfig) -> Path:
-    """Logs stay on this machine even when the artifacts do not."""
-    store = RunStore.open(config.run.storage, config.run.name)
-    folder = Path(store.uri) if store.is_local else Path("runs") / config.run.name
-    return folder.absolute() / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-serve.log"
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -22,6 +22,9 @@ from qa_core.schemas import Passage
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 _NUM_SAMPLES = 10
+_MIN_DOCUMENTS = 6
+"""Fewest papers for a claim. Papers that all lean one way keep zero out of a bootstrap interval, and by chance alone
+``n`` of them do so with probability 2 / 2**n: 25 % for three papers, 3 % for six."""
 
 LABELS = {
     "rougeL": "ROUGE-L",
@@ -88,6 +91,7 @@ def write_report(
         "labels": LABELS,
         "meanings": MEANINGS,
         "verdict": verdict(metrics),
+        "few_documents": metrics["documents"] < _MIN_DOCUMENTS,
         "samples": samples(predictions, passages),
     }
     for page in ("report.html", "report.md"):
@@ -112,7 +116,8 @@ def points(value: float | None, *, signed: bool = False) -> str:
     """A figure from 0 to 1 in points of 100."""
     if value is None:
         return "–"
-    return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+    rounded = round(100 * value, 1) + 0.0  # adding 0 turns -0.0 into 0.0
+    return f"{rounded:+.1f}" if signed else f"{rounded:.1f}"
 
 
 def bounds(figure: Mapping[str, float | None], *, signed: bool = False) -> str:
@@ -133,8 +138,10 @@ def verdict(metrics: Mapping[str, Any]) -> str:
     if difference is None:
         return "Only one mode was measured, so there is nothing to compare it with."
     size = f"{abs(100 * difference['value']):.1f} ROUGE-L points"
-    if difference["low"] is None:
-        return f"The difference is {size}, but all questions come from one paper, so it says nothing about others."
+    if metrics["documents"] < _MIN_DOCUMENTS:
+        number = "one paper" if metrics["documents"] == 1 else f"{metrics['documents']} papers"
+        gain = f"{points(difference['value'], signed=True)} ROUGE-L points"
+        return f"With retrieval {gain} here, and {number} cannot speak for others."
     if difference["low"] > 0:
         return f"Retrieval helps: answers gain {size}, and the interval lies above zero."
     if difference["high"] < 0:

@@ -64,10 +64,10 @@ def merged_contents(
     """Bytes of every tensor with its update added in float32 and rounded once, to the type of the base weight."""
     for name, tensor in tensors.items():
         if name not in updates:
-            yield memoryview(tensor.raw())
+            yield tensor.raw().data
             continue
         merged = tensor.float32() + updates[name].delta()
-        yield memoryview(np.ascontiguousarray(encode(merged, tensor.dtype, name))).cast("B")
+        yield np.ascontiguousarray(encode(merged, tensor.dtype, name)).data.cast("B")
 
 
 def _update(a: StoredTensor, b: StoredTensor, alpha: float, rank_stabilised: bool) -> LoraUpdate:

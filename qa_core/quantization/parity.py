@@ -160,5 +160,5 @@ def _check_quantization(
 
 
 def _rounded(value: float) -> float:
-    """Six digits: the rest is noise of the order of summation."""
-    return float(f"{value:.6g}")
+    """Six digits of a measurement: the rest is noise of the order of summation. Counts stay whole."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")

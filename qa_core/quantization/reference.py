@@ -20,7 +20,8 @@ def load_model(model: Path, dtype: torch.dtype | str, n_threads: int) -> Any:
     """In evaluation mode, on the GPU where this process has one. ``dtype="auto"`` keeps that of the weights."""
     torch.set_num_threads(n_threads)  # sums in another order differ in their last bit
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return AutoModelForCausalLM.from_pretrained(model, dtype=dtype).to(device).eval()
+    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+    return network.to(device).eval()
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ TEXTS = [
     "We train the encoder for 3,200 steps with a batch of 64 and a learning rate of 2e-4; the loss falls to 1.7.",
     "Table 2 shows that pruning 40% of the heads costs 0.3 points of accuracy, while the latency drops by a third.",
     "def score(query, key):\n    return (query @ key.T) / math.sqrt(key.shape[-1])\n",
-    "The gradient is $\\nabla_\\theta L(\\theta) = \\frac{1}{n} \\sum_i \\nabla_\\theta \\ell(x_i, y_i)$ as in equation (3).",
+    "The gradient is $\\nabla_\\theta L(\\theta) = \\frac{1}{n} \\sum_i \\nabla_\\theta \\ell(x_i, y_i)$, equation 3.",
     "Quantised weights are stored in blocks of 256 values that share a scale and a minimum.",
     "Retrieval returns three passages; answers cite them as [1], [2] and [3].",
     "Naïve Bayes was the baseline of Müller et al.; 東京大学 reported 91.2 % on the same split. 🙂",

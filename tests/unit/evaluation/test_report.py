@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qa_core.config import EvalSettings
-from qa_core.evaluation.report import escape_markdown, samples, verdict, write_report
+from qa_core.evaluation.report import escape_markdown, points, samples, verdict, write_report
 from qa_core.evaluation.summary import summarise
 from qa_core.schemas import Passage
 
@@ -43,7 +43,8 @@ def test_both_pages_show_figures_intervals_and_samples(predictions: Rows, passag
     html, markdown = report(predictions, passages, tmp_path)
     for page in (html, markdown):
         assert "6 questions from 3 held-out papers" in page
-        assert "Retrieval helps" in page
+        assert "With retrieval +" in page
+        assert "3 papers cannot speak for others" in page
         assert "ROUGE-L" in page
         assert "recall@2" in page
         assert "On replicas" in page
@@ -103,10 +104,17 @@ def test_a_sample_marks_gold_and_cited_passages(predictions: Rows, passages: dic
 
 
 def test_the_verdict_claims_no_more_than_the_interval_allows() -> None:
-    def of(low: float | None, high: float | None) -> str:
-        return verdict({"difference": {"rougeL": {"value": 0.1, "low": low, "high": high}}})
+    def of(low: float | None, high: float | None, documents: int = 6) -> str:
+        return verdict({"documents": documents, "difference": {"rougeL": {"value": 0.1, "low": low, "high": high}}})
 
     assert of(0.05, 0.2).startswith("Retrieval helps")
     assert of(-0.2, -0.05).startswith("Retrieval hurts")
     assert "may be chance" in of(-0.05, 0.2)
-    assert "one paper" in of(None, None)
+    assert (
+        of(0.05, 0.2, documents=5) == "With retrieval +10.0 ROUGE-L points here, and 5 papers cannot speak for others."
+    )
+    assert "one paper cannot speak" in of(None, None, documents=1)
+
+
+def test_a_figure_that_rounds_to_zero_has_no_minus_sign() -> None:
+    assert (points(-0.0001), points(-0.0001, signed=True), points(None)) == ("0.0", "+0.0", "–")

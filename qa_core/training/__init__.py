@@ -1,0 +1,1 @@
+"""Papers and question/answer rows to a base model and a LoRA adapter."""

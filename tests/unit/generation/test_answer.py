@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qa_core.config import RetrievalSettings
+from qa_core.errors import UserError
+from qa_core.generation.answer import compose, find_model
+from qa_core.generation.chat import SYSTEM_RAG, SYSTEM_STANDALONE
+from qa_core.schemas import Passage
+
+
+def passages(n: int) -> list[Passage]:
+    return [
+        Passage(f"c{i}", "d", "s.md", "Raft", ("Votes",), 0, 9, 2, 0.5, f"Fact {i} of ten words " * 2) for i in range(n)
+    ]
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def test_passages_that_do_not_fit_are_neither_shown_nor_citable_but_still_told_as_retrieved() -> None:
+    found = passages(4)  # each takes 4 words of heading and 10 of text
+    prepared = compose("Who votes?", found, RetrievalSettings(context_tokens=32), words)
+    assert prepared.passages == found[:2]
+    assert prepared.retrieved == found
+    system, user = prepared.messages
+    assert system["content"] == SYSTEM_RAG
+    assert "Fact 1" in user["content"]
+    assert "Fact 2" not in user["content"]
+    assert user["content"].endswith("Who votes?")
+
+
+def test_a_question_for_which_nothing_was_found_stands_alone() -> None:
+    prepared = compose("Who votes?", [], RetrievalSettings(), words)
+    assert [message["content"] for message in prepared.messages] == [SYSTEM_STANDALONE, "Who votes?"]
+
+
+def test_the_model_is_found_beside_its_importance_matrix(tmp_path: Path) -> None:
+    for name in ("imatrix.gguf", "Lectern-3M-v1-Q4_K_M.gguf", "parity.json"):
+        (tmp_path / name).touch()
+    assert find_model(tmp_path).name == "Lectern-3M-v1-Q4_K_M.gguf"
+
+
+def test_a_folder_without_exactly_one_model_is_told_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds 0 models"):
+        find_model(tmp_path)
