@@ -38,7 +38,7 @@ def format_passage(number: int, passage: Passage) -> str:
 
 
 def cited_numbers(answer: str, num_passages: int) -> list[int]:
-    """Passage numbers that ``answer`` marks as ``[n]``, in order of first mention; numbers out of range are left out."""
+    """Passage numbers that ``answer`` marks as ``[n]``, in order of first mention, without those out of range."""
     numbers = dict.fromkeys(int(match) for match in _CITATION.findall(answer))
     return [number for number in numbers if 1 <= number <= num_passages]
 

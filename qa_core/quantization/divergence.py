@@ -71,7 +71,7 @@ def compare_files(
     ):
         for row in token_rows:
             for (start, logits), (_, others) in zip(_windows(one, row), _windows(two, row), strict=True):
-                targets = np.array(row[start + 1 : start + 1 + len(logits)])
+                targets = np.array(row[start + 1 : start + 1 + len(logits)], dtype=np.intp)
                 p, q = (_log_softmax(part[: len(targets)]) for part in (logits, others))
                 divergence += float((np.exp(p) * (p - q)).sum())
                 same_top += int((p.argmax(1) == q.argmax(1)).sum())

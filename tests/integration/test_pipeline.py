@@ -8,12 +8,11 @@ import signal
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from conftest import finish, lectern, small_settings
 
 from jobs.stages import PIPELINE
 from qa_core.artifacts import RunStore
+from tests.integration.commands import finish, lectern, small_settings
 
 pytestmark = pytest.mark.ray
 
@@ -38,8 +37,9 @@ def test_every_stage_leaves_a_complete_artifact_that_verifies(finished_run: tupl
 
 def test_rows_evidence_and_predictions_hold_together(finished_run: tuple[Path, list[str]]) -> None:
     run, _ = finished_run
-    chunks = {row["chunk_id"]: row for row in pq.read_table(run / "chunks").to_pylist()}
-    rows = pq.read_table(run / "qa").to_pylist()
+    store = RunStore.open(str(run.parent), run.name)
+    chunks = {row["chunk_id"]: row for row in store.artifact("chunks").read_table().to_pylist()}
+    rows = store.artifact("qa").read_table().to_pylist()
     assert {row["question_type"] for row in rows} == {"factual", "analytical", "comparative", "hypothetical"}
     split_of = {(row["doc_id"], row["split"]) for row in rows}
     assert len(split_of) == len({doc for doc, _ in split_of}) == 3  # no paper is in two splits
@@ -48,7 +48,7 @@ def test_rows_evidence_and_predictions_hold_together(finished_run: tuple[Path, l
             chunk = chunks[evidence["chunk_id"]]
             start = evidence["start_char"] - chunk["start_char"]
             assert chunk["text"][start : start + len(evidence["text"])] == evidence["text"]
-    predictions = pq.read_table(run / "eval" / "predictions.parquet").to_pylist()
+    predictions = store.artifact("eval").read_table().to_pylist()
     test_rows = {row["qa_id"] for row in rows if row["split"] == "test"}
     assert {row["mode"] for row in predictions} == {"standalone", "rag"}
     assert {row["qa_id"] for row in predictions} <= test_rows

@@ -6,8 +6,9 @@ import pytest
 
 from qa_core.config import RetrievalSettings
 from qa_core.errors import UserError
-from qa_core.generation.answer import compose, find_model
+from qa_core.generation.answer import Answerer, compose, find_model
 from qa_core.generation.chat import SYSTEM_RAG, SYSTEM_STANDALONE
+from qa_core.generation.engine import Engine, SamplingParams
 from qa_core.schemas import Passage
 
 
@@ -47,3 +48,16 @@ def test_the_model_is_found_beside_its_importance_matrix(tmp_path: Path) -> None
 def test_a_folder_without_exactly_one_model_is_told_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds 0 models"):
         find_model(tmp_path)
+
+
+def test_questions_asked_together_get_the_answers_they_get_alone(engine: Engine) -> None:
+    answerer = Answerer(engine, SamplingParams(max_tokens=8), RetrievalSettings())
+    questions = ["Who votes?", "What is a term?", "Why?"]
+    together = answerer.answer_all(questions, "standalone")
+    assert together == [answerer.answer(question, "standalone") for question in questions]
+    assert all(answer.prompt_tokens > 0 and answer.passages == [] and answer.cited == [] for answer in together)
+
+
+def test_answering_from_passages_needs_a_retriever(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="needs a retriever"):
+        Answerer(engine, SamplingParams(max_tokens=8), RetrievalSettings()).answer("Who votes?", "rag")

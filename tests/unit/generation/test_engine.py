@@ -90,7 +90,6 @@ def test_leaving_a_stream_early_frees_its_slot(engine: Engine) -> None:
     async def leave() -> None:
         stream = engine.stream("We train", SamplingParams(max_tokens=200))
         await anext(stream)
-        assert engine.num_running == 1
         await stream.aclose()
         await until_idle(engine)
 

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qa_core.generation.llama import LlamaModel
+from qa_core.generation.llama_context import LlamaContext
+from qa_core.generation.sampling import SamplingParams
+from qa_core.generation.scheduler import Delta, Request, Scheduler
+
+
+class Client:
+    """A request, and what it was told."""
+
+    def __init__(self, model: LlamaModel, prompt: str, max_tokens: int) -> None:
+        self.deltas: list[Delta] = []
+        self.errors: list[Exception] = []
+        params = SamplingParams(max_tokens=max_tokens)
+        self.request = Request(model.tokenize(prompt), params, self.deltas.append, self.errors.append)
+
+    @property
+    def text(self) -> str:
+        return "".join(delta.text for delta in self.deltas)
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.deltas) and self.deltas[-1].finish_reason is not None
+
+
+@pytest.fixture
+def context(tiny_gguf: Path) -> Iterator[LlamaContext]:
+    model = LlamaModel(tiny_gguf)
+    context = LlamaContext(model, n_ctx=256, n_seq_max=3, n_batch=16, n_threads=1)
+    yield context
+    context.close()
+    model.close()
+
+
+def run_all(scheduler: Scheduler) -> int:
+    """Step until nothing is left; returns the number of steps."""
+    steps = 0
+    while scheduler.busy:
+        scheduler.step()
+        steps += 1
+    return steps
+
+
+def test_a_cancelled_request_loses_its_slot_in_the_next_step(context: LlamaContext) -> None:
+    scheduler = Scheduler(context)
+    clients = [Client(context.model, "The attention layer", 20) for _ in range(4)]
+    scheduler.add(client.request for client in clients)
+    scheduler.step()
+    assert scheduler.num_running == 3
+    clients[0].request.cancelled = clients[1].request.cancelled = True
+    told = len(clients[0].deltas)
+    scheduler.step()
+    assert scheduler.num_running == 2  # the third, and the fourth that was waiting
+    run_all(scheduler)
+    assert len(clients[0].deltas) == told
+    assert clients[2].finished
+    assert clients[3].text == clients[2].text
+
+
+def test_a_request_cancelled_while_it_waits_never_runs(context: LlamaContext) -> None:
+    scheduler = Scheduler(context)
+    clients = [Client(context.model, "The attention layer", 4) for _ in range(4)]
+    scheduler.add(client.request for client in clients)
+    clients[3].request.cancelled = True
+    run_all(scheduler)
+    assert clients[3].deltas == []
+
+
+def test_a_long_prompt_does_not_hold_up_answers_that_run(context: LlamaContext) -> None:
+    scheduler = Scheduler(context)
+    running, late = Client(context.model, "The attention layer", 20), Client(context.model, "with every key " * 20, 2)
+    scheduler.add([running.request])
+    scheduler.step()
+    scheduler.add([late.request])
+    before = running.request.num_completion
+    for step in range(1, 5):
+        scheduler.step()
+        assert running.request.num_completion == before + step
+        assert not late.deltas
+    run_all(scheduler)
+    assert late.finished
+
+
+def test_answers_are_the_same_after_moving_to_a_lower_slot(context: LlamaContext) -> None:
+    scheduler = Scheduler(context)
+    alone = Client(context.model, "Table 2 shows that pruning", 20)
+    scheduler.add([alone.request])
+    run_all(scheduler)
+    clients = [Client(context.model, prompt, length) for prompt, length in (("We", 2), ("We", 4))]
+    moved = Client(context.model, "Table 2 shows that pruning", 20)
+    scheduler.add(client.request for client in [*clients, moved])
+    run_all(scheduler)
+    assert moved.text == alone.text
+
+
+def test_an_error_is_told_to_everyone_and_the_next_request_starts_afresh(context: LlamaContext) -> None:
+    scheduler = Scheduler(context)
+    clients = [Client(context.model, "We train", 10) for _ in range(4)]
+    scheduler.add(client.request for client in clients)
+    scheduler.step()
+    scheduler.fail(RuntimeError("no memory"))
+    assert [str(client.errors[0]) for client in clients] == ["no memory"] * 4
+    assert not scheduler.busy
+    after = Client(context.model, "The attention layer", 3)
+    scheduler.add([after.request])
+    run_all(scheduler)
+    assert after.finished
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (([1] * 17, range(17), [0] * 17, [True] * 17), "n_batch is 16"),
+        (([10**6], [0], [0], [True]), "outside the vocabulary"),
+        (([1], [256], [0], [True]), "outside the context"),
+        (([1], [0], [3], [True]), "outside 0..2"),
+        (([1], [0], [0], []), "one position"),
+    ],
+)
+def test_a_batch_that_would_end_the_process_is_refused_before(
+    context: LlamaContext, batch: tuple, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        context.decode(*batch)
