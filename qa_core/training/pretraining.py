@@ -11,6 +11,8 @@ from tokenizers import Tokenizer
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from qa_core.config import ScratchModel
+from qa_core.corpus.markdown import parse_blocks
+from qa_core.corpus.sentences import sentence_spans
 from qa_core.training.tokenizer import END_OF_TEXT, TURN_END, TURN_START
 
 _THREADS = 2
@@ -52,9 +54,9 @@ def pretrain(
     on_step: Callable[[int], None] | None = None,
 ) -> None:
     """Train ``model`` in place for ``settings.pretraining_steps`` (AdamW, linear warm-up, cosine decay)."""
-    if settings.pretraining_steps == 0:
-        return
     stream = token_stream(tokenizer, texts)
+    if settings.pretraining_steps == 0 or len(stream) < 2:  # one token has no next one to predict
+        return
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.1)
     model.train()
     with _fixed_threads():
@@ -71,16 +73,26 @@ def pretrain(
 
 
 def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
-    """All texts as one row of ids, int64[n]; every paragraph is an assistant's turn.
+    """All sentences of the texts as one row of ids, int64[n]: a heading asks, each sentence below it answers.
 
     LoRA never trains the embeddings, so the turn marks must get their meaning here.
     """
     ids: list[int] = []
     for text in texts:
-        for paragraph in filter(None, map(str.strip, text.split("\n\n"))):
-            ids += tokenizer.encode(f"{TURN_START}assistant\n{paragraph}{TURN_END}\n").ids
+        for heading, sentence in _sentences(text):
+            turns = f"{TURN_START}user\n{heading}{TURN_END}\n{TURN_START}assistant\n{sentence}{TURN_END}\n"
+            ids += tokenizer.encode(turns).ids
         ids += tokenizer.encode(END_OF_TEXT).ids
     return torch.tensor(ids)
+
+
+def _sentences(text: str) -> Iterator[tuple[str, str]]:
+    """Nearest heading and sentence, of prose and lists only."""
+    for block in parse_blocks(text):
+        if block.kind in ("paragraph", "list"):
+            heading = block.section_path[-1] if block.section_path else ""
+            block_text = text[block.start : block.end]
+            yield from ((heading, block_text[start:end].strip()) for start, end in sentence_spans(block_text))
 
 
 def _batches(stream: torch.Tensor, settings: ScratchModel, seed: int) -> Iterator[torch.Tensor]:
