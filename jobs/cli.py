@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,9 +64,6 @@ def main() -> None:
     except UserError as error:
         _complain(f"lectern: {error}")
         sys.exit(USER_MISTAKE)
-    except KeyboardInterrupt:
-        _complain("lectern: stopped. Finished stages are kept; the same command goes on from here.")
-        sys.exit(STOPPED)
 
 
 def _as_interrupt(_signal: int, _frame: object) -> None:
@@ -94,7 +93,7 @@ def _run_stages(
         print_plan(person_console(), config, store, plan)
         return
     log_file = log_path(store, stages[0].name if len(stages) == 1 else "run")
-    with logged_console(log_file) as console, _failure_on(console, log_file):
+    with logged_console(log_file) as console, _told(console, log_file):
         console.print(
             f"[bold]lectern {config.run.name}[/bold]  {escape(store.uri)}  [dim]log {escape(str(log_file))}[/dim]"
         )
@@ -102,25 +101,22 @@ def _run_stages(
         print_made(console, store, plan)
 
 
-class _failure_on:
-    """A failure in a stage: one line and the log's place on the screen, the traceback in the log, exit code 1."""
-
-    def __init__(self, console: Console, log_file: Path) -> None:
-        self.console, self.log_file = console, log_file
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
-        if error is None or isinstance(error, UserError | KeyboardInterrupt | SystemExit):
-            return
-        import traceback
-
+@contextmanager
+def _told(console: Console, log_file: Path) -> Iterator[None]:
+    """Ends of a run that are not the user's mistake: a line on the screen, the traceback in the log."""
+    try:
+        yield
+    except UserError:
+        raise
+    except KeyboardInterrupt:  # told here, as typer would only say "Aborted!"
+        console.print("lectern: stopped. Finished stages are kept; the same command goes on from here.")
+        raise typer.Exit(STOPPED) from None
+    except Exception as error:
         traceback.print_exception(error)  # stderr is the log file here
-        text = str(error).strip() or kind.__name__ if kind else ""
-        self.console.print(f"[bold red]lectern: failed:[/bold red] {escape(text.splitlines()[0] if text else '')}")
-        self.console.print(f"  The whole story is in {escape(str(self.log_file))}. The same command goes on from here.")
-        raise SystemExit(FAILED)
+        text = str(error).strip() or type(error).__name__
+        console.print(f"[bold red]lectern: failed:[/bold red] {escape(text.splitlines()[0])}")
+        console.print(f"  The whole story is in {escape(str(log_file))}. The same command goes on from here.")
+        raise typer.Exit(FAILED) from error
 
 
 def _load(configs: list[str], overrides: list[str] | None) -> LecternConfig:

@@ -15,7 +15,17 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.machine import GIB, LLAMA_PROBE, TORCH_PROBE, Probe, available_memory, cpus, existing_parent
+from jobs.machine import (
+    DISK_GIB,
+    GIB,
+    LLAMA_PROBE,
+    MEMORY_GIB,
+    TORCH_PROBE,
+    Probe,
+    available_memory,
+    cpus,
+    existing_parent,
+)
 from jobs.model_reachability import locate_model
 from jobs.stages import PIPELINE
 from qa_core.artifacts import RunStore
@@ -25,9 +35,6 @@ from qa_core.errors import UserError
 
 Level = Literal["ok", "warning", "problem"]
 
-# GiB below which a run cannot work, and below which it may not; by the source of the base model.
-_MEMORY = {"scratch": (3, 6), "pretrained": (6, 16)}
-_DISK = {"scratch": (1, 3), "pretrained": (10, 30)}
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
@@ -63,7 +70,7 @@ def examine(config: LecternConfig) -> Iterator[Finding]:
     yield _python()
     yield _version("ray", "Ray", 'pip install "ray[data,default,serve,train,tune]"')
     yield _cpus(config)
-    yield _amount("memory", available_memory(), _MEMORY[config.base_model.source], "Close other programs.")
+    yield _amount("memory", available_memory(), MEMORY_GIB[config.base_model.source], "Close other programs.")
     yield from _storage(config)
     yield _papers(config.chunk.papers)
     yield from _models(config)
@@ -116,7 +123,7 @@ def _storage(config: LecternConfig) -> Iterator[Finding]:
     yield Finding("ok", "storage", f"{store.uri} can be written")
     if store.is_local:
         free = shutil.disk_usage(existing_parent(Path(store.path))).free
-        yield _amount("disk", free, _DISK[config.base_model.source], "Make room, or give run.storage=ANOTHER_DISK.")
+        yield _amount("disk", free, DISK_GIB[config.base_model.source], "Make room, or give run.storage=ANOTHER_DISK.")
 
 
 def _write_and_remove(store: RunStore) -> None:

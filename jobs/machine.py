@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from qa_core.artifacts import RunStore
+from qa_core.config import LecternConfig
+from qa_core.errors import UserError
+
 GIB = 1024**3
+
+MEMORY_GIB = {"scratch": (3, 6), "pretrained": (6, 16)}
+"""GiB below which a run on this machine cannot work, and below which it may not; by the source of the base model."""
+DISK_GIB = {"scratch": (1, 3), "pretrained": (10, 30)}
+
 _PROBE_SECONDS = 180
 
 TORCH_PROBE = """
@@ -65,6 +75,18 @@ def available_memory() -> int:
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit, used = _control_group("memory.max"), _control_group("memory.current")
     return min(free, int(limit) - int(used)) if limit.isdigit() and used.isdigit() else free
+
+
+def require_room(config: LecternConfig, store: RunStore) -> None:
+    """Raise :class:`UserError` where a run on this machine would end in the middle for want of memory or disk."""
+    source = config.base_model.source
+    room = {"memory": (available_memory(), MEMORY_GIB[source][0], "Close other programs, or run on a cluster.")}
+    if store.is_local:
+        free = shutil.disk_usage(existing_parent(Path(store.path))).free
+        room["disk"] = (free, DISK_GIB[source][0], f"Free some below {store.path}, or set run.storage=FOLDER.")
+    for name, (have, least, remedy) in room.items():
+        if have < least * GIB:
+            raise UserError(f"a run needs {least} GiB of {name} and {have / GIB:.1f} GiB are free", remedy)
 
 
 def existing_parent(path: Path) -> Path:

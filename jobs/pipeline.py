@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from jobs.machine import require_room
 from jobs.plan import PlannedStage
 from jobs.progress import Progress
 from jobs.stages import PAPERS, StageContext, StageOutcome
@@ -34,6 +36,8 @@ def run_plan(
                 console.print(f"[dim]= {label}  unchanged, skipped[/dim]")
                 continue
             if not connected:
+                if not (address or os.environ.get("RAY_ADDRESS")):
+                    require_room(config, store)
                 _connect(stack, console, address)
                 connected = True
             outcome, seconds = _run_stage(config, store, planned, console)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     options: dict[str, Any] = {"log_to_driver": True, "logging_level": logging.WARNING}
     runtime_env = {"env_vars": _WORKER_ENVIRONMENT}
     target = address or os.environ.get("RAY_ADDRESS")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if target:
             ray.init(address=target, runtime_env=runtime_env, **options)
@@ -55,6 +57,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         raise UserError(
             f"no Ray cluster answers at {target}", "Check the address, or leave it out to run here."
         ) from error
+    signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place, which leaves no time to say anything
     _configure_data()
     try:
         yield
