@@ -22,6 +22,6 @@ if ! compgen -G "$wheels/*.whl" >/dev/null; then
   mv "$wheels.partial" "$wheels"
 fi
 echo "  installing $(grep -c '==' "$lock") packages"
-pip install --quiet --requirement "$lock"
+pip install --quiet --use-pep517 --requirement "$lock"
 pip install --quiet --no-deps "$wheels"/*.whl
 pip install --quiet --no-deps --editable "$here/.."
