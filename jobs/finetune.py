@@ -136,7 +136,8 @@ def _train(job: TrainingJob) -> StageOutcome:
         )
     if job.adapter is not None and ray.train.get_context().get_world_rank() == 0:
         _write(job, job.adapter, result, tokenizer, data)
-    return StageOutcome(num_rows=data.num_rows, rejected=data.rejected, metrics=result.metrics)
+    rows = {f"{split}_rows": count for split, count in data.num_rows.items()}
+    return StageOutcome({"adapter": len(data.train)}, data.rejected, {**rows, **result.metrics})
 
 
 def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from jobs.machine import require_room
 from jobs.plan import PlannedStage
 from jobs.progress import Progress
-from jobs.stages import PAPERS, StageContext, StageOutcome
+from jobs.stages import PAPERS, Stage, StageContext, StageOutcome
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
@@ -41,7 +41,7 @@ def run_plan(
                 _connect(stack, console, address)
                 connected = True
             outcome, seconds = _run_stage(config, store, planned, console)
-            console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(outcome))}")
+            console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
 
 
 def _connect(stack: ExitStack, console: Console, address: str | None) -> None:
@@ -106,18 +106,13 @@ def _manifest(
     )
 
 
-def _in_words(outcome: StageOutcome) -> str:
-    parts = [
-        f"{name.replace('_', ' ')} {_figure(value)}" for name, value in outcome.metrics.items() if _is_short(value)
-    ]
+def _in_words(stage: Stage, outcome: StageOutcome) -> str:
+    named = [(name, outcome.metrics[name]) for name in stage.headline if name in outcome.metrics]
+    parts = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in named]
     if outcome.rejected:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(outcome.rejected.items()))
         parts.append(f"rejected: {reasons}")
     return " · ".join(parts)
-
-
-def _is_short(value: object) -> bool:
-    return isinstance(value, int | float | str) and len(str(value)) <= 48
 
 
 def _figure(value: object) -> str:

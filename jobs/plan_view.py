@@ -44,7 +44,7 @@ def print_made(console: Console, store: RunStore, plan: Sequence[PlannedStage]) 
         size = sum(record.bytes for record in manifest.files.values())
         table.add_row(
             name,
-            f"{manifest.num_rows:,}",
+            f"{manifest.num_rows:,}" if manifest.num_rows else "-",
             _bytes(size),
             f"{manifest.seconds:.1f}",
             manifest.content_hash[:12],

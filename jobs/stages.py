@@ -61,6 +61,8 @@ class Stage:
     """The first is published last: its manifest says that the stage is complete."""
     resources: Callable[[LecternConfig], Resources]
     help: str
+    headline: tuple[str, ...]
+    """The metrics on the line that a person reads; the manifest has all of them."""
 
     def run(self, context: StageContext) -> StageOutcome:
         """Import the job only now, so that no command pays for the libraries of another."""
@@ -95,40 +97,41 @@ def _sweep(config: LecternConfig) -> Resources:
 PIPELINE: tuple[Stage, ...] = (
     Stage(
         "base-model", "jobs.base_model", 1, ("base_model",), (PAPERS,), ("base",), lambda config: Resources(1.0),
-        "Fetch or build the base model.",
+        "Fetch or build the base model.", ("source", "papers", "characters"),
     ),
     Stage(
         "chunk", "jobs.chunk", 1, ("chunk",), (PAPERS, "base"), ("chunks", "chunks_rejected"), _data("chunk"),
-        "Cut papers into chunks.",
+        "Cut papers into chunks.", ("papers", "chunks", "tokens"),
     ),
     Stage(
         "generate-qa", "jobs.generate_qa", 1, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"),
         _data("generate_qa"), "Make question/answer rows from chunks.",
+        ("rows", "factual", "analytical", "comparative", "hypothetical"),
     ),
     Stage(
         "index", "jobs.build_index", 1, ("index",), ("chunks",), ("index",), _data("index"),
-        "Embed chunks into a FAISS index.",
+        "Embed chunks into a FAISS index.", ("passages", "dimension"),
     ),
     Stage(
         "finetune", "jobs.finetune", 1, ("finetune", "retrieval"), ("qa", "chunks", "base"), ("adapter",), _training,
-        "Fine-tune with QLoRA on Ray Train.",
+        "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
         "convert", "jobs.convert", 1, ("convert", "retrieval"), ("adapter", "base", "chunks", "qa"), ("gguf",),
         lambda config: Resources(config.convert.compute.num_cpus, config.convert.compute.num_gpus),
-        "Merge, calibrate and quantise to GGUF.",
+        "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
     ),
     Stage(
         "eval", "jobs.eval", 1, ("eval", "retrieval", "generation"), ("qa", "chunks", "index", "gguf"), ("eval",),
         lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
-        "Measure answers on the test split.",
+        "Measure answers on the test split.", ("f1_standalone", "f1_rag", "recall@3", "tokens_per_second"),
     ),
 )  # fmt: skip
 """What `lectern run` runs."""
 
 TUNE = Stage(
     "tune", "jobs.tune", 1, ("tune", "finetune", "retrieval"), ("qa", "chunks", "base"), ("sweep",), _sweep,
-    "Search hyperparameters with Ray Tune.",
+    "Search hyperparameters with Ray Tune.", ("best_trial", "best_eval_loss", "stopped_early", "failed"),
 )  # fmt: skip
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (*PIPELINE, TUNE)}

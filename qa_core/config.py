@@ -160,8 +160,9 @@ class RetrievalSettings(Section):
     """Passages that reach the prompt."""
     candidates: int = Field(12, ge=1)
     """Passages fetched from the index before ranking."""
-    density_weight: Fraction = 0.15
-    """Share of information density in the ranking score; the rest is cosine similarity."""
+    density_weight: Fraction = 0.02
+    """Share of information density in the ranking score; the rest is cosine similarity. As small as this, it decides
+    between passages that are almost equally similar; larger shares lost recall (`python -m benchmarks.density`)."""
     max_per_document: int = Field(3, ge=1)
     """Most passages of one paper among the ``top_k``."""
     context_tokens: int = Field(1200, ge=32)
