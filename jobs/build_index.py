@@ -96,7 +96,7 @@ def _embed(
             fn_constructor_kwargs={"settings": settings.embedder, "counter": counter},
             batch_size=compute.batch_size,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=1, max_size=compute.num_workers),
+            compute=ActorPoolStrategy(size=compute.num_workers),
             num_cpus=compute.cpus_per_worker,
             **gpus,
         )

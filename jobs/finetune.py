@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.progress import Counter
+from jobs.ray_session import interruptible
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
@@ -63,7 +64,7 @@ def run(context: StageContext) -> StageOutcome:
         job = TrainingJob(
             context.config, inputs["qa"], inputs["chunks"], inputs["base"], context.outputs["adapter"], counter
         )
-        result: Any = make_trainer(job, "finetune", context.scratch).fit()
+        result: Any = interruptible(make_trainer(job, "finetune", context.scratch).fit)
     if isinstance(result.return_value, UserError):
         raise result.return_value
     assert isinstance(result.return_value, StageOutcome)

@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -26,6 +28,7 @@ _WORKER_ENVIRONMENT = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 
 
@@ -79,6 +82,24 @@ def on_cluster(
         return ray.get(task.remote(*args, **kwargs))
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
+
+
+def interruptible(function: Callable[[], Result]) -> Result:
+    """The result of ``function``, run beside the main thread, which stays free to be interrupted.
+
+    Ray Train takes over Ctrl-C when it is called from the main thread, ends the process with code 0 and never gives it
+    back.
+    """
+    outcome: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # handed to the caller's thread, where it is raised again
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return outcome.result()
 
 
 def require_resources(stage: str, num_cpus: float, num_gpus: float) -> None:

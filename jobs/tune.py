@@ -18,6 +18,7 @@ import yaml
 
 from jobs.finetune import PLACEMENT_GROUP, TrainingJob, make_trainer
 from jobs.progress import Counter
+from jobs.ray_session import interruptible
 from jobs.stages import StageContext, StageOutcome
 from qa_core.config import LecternConfig, SearchDimension, TuneSettings
 from qa_core.config_loader import Tree, apply, merge, nest
@@ -39,7 +40,7 @@ def run(context: StageContext) -> StageOutcome:
     if "validation" not in job.qa.read_table(["split"])["split"].to_pylist():
         raise UserError("qa/ has no validation rows to compare trials on", "raise generate_qa.splits.validation")
     with context.progress.track("trials", settings.num_samples) as counter:
-        results: Any = _tuner(job, draws, context.scratch, counter).fit()
+        results: Any = interruptible(_tuner(job, draws, context.scratch, counter).fit)
     trials = sorted((_row(result, settings) for result in results), key=lambda row: row["trial_id"])
     scored = [row for row in trials if row["eval_loss"] is not None]
     if not scored:
