@@ -84,18 +84,20 @@ def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
     index = _complete(store.artifact("index")) if rag else None
     with screen(log_path(store, "ask")):
         # Imported only now: these load torch and llama.cpp, which take seconds and print.
-        from qa_core.generation.answer import Answerer, find_model
+        from qa_core.generation.answer import Answerer
         from qa_core.generation.engine import Engine, SamplingParams
+        from qa_core.generation.model_file import model_file
         from qa_core.retrieval.retriever import Retriever
 
         retriever = Retriever(index.local(), config.index.embedder, config.retrieval) if index else None
-        engine = Engine(find_model(gguf.local()), config.generation)
+        model = model_file(gguf.local())
+        engine = Engine(model, config.generation)
         params = SamplingParams(config.generation.max_tokens, config.generation.temperature, seed=config.run.seed)
         answer = Answerer(engine, params, config.retrieval, retriever).answer(question, "rag" if rag else "standalone")
         engine.close()
     given = tuple(_source(number, vars(passage)) for number, passage in enumerate(answer.passages, start=1))
     cited = tuple(source for source in given if source.number in answer.cited)
-    return Reply(answer.text, cited, given, f"{find_model(gguf.local()).name}, in this process")
+    return Reply(answer.text, cited, given, f"{model.name}, in this process")
 
 
 def _complete(artifact: Artifact) -> Artifact:

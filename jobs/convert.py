@@ -86,9 +86,10 @@ def _merge_and_write(work: _Work, scratch: Path) -> tuple[Path, Path]:
 def _quantize_and_check(work: _Work, scratch: Path, merged: Path, f16: Path) -> dict[str, Any]:
     """Fill the artifact; a failed check leaves parity.json in the scratch folder and the artifact unpublished."""
     from qa_core.generation.gguf_header import read_header
+    from qa_core.generation.model_file import IMATRIX_FILE
     from qa_core.quantization import parity
     from qa_core.quantization.calibration import calibration_rows
-    from qa_core.quantization.convert import IMATRIX_FILE, gguf_name
+    from qa_core.quantization.convert import gguf_name
     from qa_core.quantization.imatrix import ImportanceMatrix, collect
     from qa_core.quantization.quantize import quantize
 

@@ -77,15 +77,16 @@ def _predict(
     config: LecternConfig, inputs: dict[str, Artifact], rows: list[Row], counter: Counter
 ) -> tuple[list[Row], float]:
     """Predictions of every mode, mode by mode, and the seconds that answering took (loading not counted)."""
-    from qa_core.generation.answer import Answerer, find_model
+    from qa_core.generation.answer import Answerer
     from qa_core.generation.engine import Engine, SamplingParams
+    from qa_core.generation.model_file import model_file
     from qa_core.retrieval.retriever import Retriever
 
     settings = config.generation
     retriever = None
     if "rag" in config.eval.modes:
         retriever = Retriever(inputs["index"].local(), config.index.embedder, config.retrieval)
-    engine = Engine(find_model(inputs["gguf"].local()), settings)
+    engine = Engine(model_file(inputs["gguf"].local()), settings)
     params = SamplingParams(max_tokens=settings.max_tokens, temperature=settings.temperature, seed=config.run.seed)
     try:
         answerer = Answerer(engine, params, config.retrieval, retriever)

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qa_core.corpus.readers import find_papers
-
 from jobs.stages import PAPERS, Stage, producer
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
+from qa_core.corpus.readers import find_papers
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest, digest, fingerprint, flatten
 
@@ -69,8 +68,7 @@ def _made_before(store: RunStore, stage: Stage, name: str) -> str:
 def _plan_stage(
     config: LecternConfig, store: RunStore, stage: Stage, inputs: Mapping[str, str], force: bool
 ) -> PlannedStage:
-    settings = flatten({name: getattr(config, name).model_dump(mode="json") for name in stage.sections})
-    settings["run.seed"] = config.run.seed
+    settings = _settings(config, stage)
     wanted = fingerprint(stage.name, stage.version, settings, inputs)
 
     def planned(action: Literal["run", "skip", "replace"], reason: str) -> PlannedStage:
@@ -96,6 +94,13 @@ def _plan_stage(
             "Give --force to replace it and what follows from it, or run.name=ANOTHER to keep both.",
         )
     return planned("replace", difference)
+
+
+def _settings(config: LecternConfig, stage: Stage) -> dict[str, Any]:
+    """The flattened settings that decide the stage's result."""
+    names = (*stage.settings, "run.seed")
+    everything = flatten(config.model_dump(mode="json"))
+    return {key: value for key, value in everything.items() if any(f"{key}.".startswith(f"{name}.") for name in names)}
 
 
 def _difference(

@@ -54,8 +54,8 @@ class Stage:
     module: str
     version: int
     """Raised when the same settings give other bytes than before."""
-    sections: tuple[str, ...]
-    """Config sections that are part of the result's identity."""
+    settings: tuple[str, ...]
+    """Dotted config keys, or whole sections, that are part of the result's identity."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     """The first is published last: its manifest says that the stage is complete."""
@@ -113,11 +113,12 @@ PIPELINE: tuple[Stage, ...] = (
         "Embed chunks into a FAISS index.", ("passages", "dimension"),
     ),
     Stage(
-        "finetune", "jobs.finetune", 1, ("finetune", "retrieval"), ("qa", "chunks", "base"), ("adapter",), _training,
+        "finetune", "jobs.finetune", 1, ("finetune", "retrieval.top_k"), ("qa", "chunks", "base"), ("adapter",),
+        _training,
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
-        "convert", "jobs.convert", 1, ("convert", "retrieval"), ("adapter", "base", "chunks", "qa"), ("gguf",),
+        "convert", "jobs.convert", 1, ("convert", "retrieval.top_k"), ("adapter", "base", "chunks", "qa"), ("gguf",),
         lambda config: Resources(config.convert.compute.num_cpus, config.convert.compute.num_gpus),
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
     ),
@@ -130,7 +131,7 @@ PIPELINE: tuple[Stage, ...] = (
 """What `lectern run` runs."""
 
 TUNE = Stage(
-    "tune", "jobs.tune", 1, ("tune", "finetune", "retrieval"), ("qa", "chunks", "base"), ("sweep",), _sweep,
+    "tune", "jobs.tune", 1, ("tune", "finetune", "retrieval.top_k"), ("qa", "chunks", "base"), ("sweep",), _sweep,
     "Search hyperparameters with Ray Tune.", ("best_trial", "best_eval_loss", "stopped_early", "failed"),
 )  # fmt: skip
 

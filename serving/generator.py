@@ -35,7 +35,7 @@ class Generator:
 
     def __init__(self, gguf: Artifact, settings: GenerationSettings, retrieval: RetrievalSettings) -> None:
         from qa_core.generation.engine import Engine
-        from qa_core.quantization.convert import model_file
+        from qa_core.generation.model_file import model_file
 
         self._settings = settings
         self._retrieval = retrieval

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from qa_core.config import RetrievalSettings
-from qa_core.errors import UserError
 from qa_core.generation.chat import build_messages, cited_numbers
 from qa_core.generation.sampling import SamplingParams
 from qa_core.retrieval.context import fit_to_budget
@@ -46,14 +44,6 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     finish_reason: str
-
-
-def find_model(folder: Path) -> Path:
-    """The one model among the files of a ``gguf`` artifact; the importance matrix is a GGUF file too."""
-    models = [path for path in sorted(folder.glob("*.gguf")) if path.name != "imatrix.gguf"]
-    if len(models) != 1:
-        raise UserError(f"{folder} holds {len(models)} models instead of one.", "Run `lectern convert --force`.")
-    return models[0]
 
 
 def compose(

@@ -24,7 +24,6 @@ from qa_core.quantization.vocabulary import add_vocabulary
 
 OutType = Literal["f32", "f16", "bf16"]
 
-IMATRIX_FILE = "imatrix.gguf"
 _DESCRIPTION_FILES = ("*.json", "*.jinja", "*.txt")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 _FILE_TYPES = {
@@ -102,14 +101,6 @@ def gguf_name(base_model: str, run_name: str, num_weights: int, quantization: st
     base, _, variant = re.sub(r"-\d+(\.\d+)?[KMBT](?=-|$)", "\n", name, count=1).partition("\n")
     finetune = re.sub(r"[^A-Za-z0-9]+", "-", f"{variant}-{run_name[:1].upper()}{run_name[1:]}").strip("-")
     return gguf.naming_convention(None, base, finetune, "v1.0", size_label(num_weights), quantization) + ".gguf"
-
-
-def model_file(gguf_folder: Path) -> Path:
-    """The quantised model in the artifact at ``gguf_folder``."""
-    files = [file for file in sorted(gguf_folder.glob("*.gguf")) if file.name != IMATRIX_FILE]
-    if len(files) != 1:
-        raise UserError(f"{gguf_folder} has {len(files)} model files instead of one", "Run the convert stage again.")
-    return files[0]
 
 
 def _copy_descriptions(base: Path, adapter: Path, out: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from qa_core.errors import UserError
 from qa_core.generation.gguf_header import read_header
 from qa_core.generation.llama import library
-from qa_core.quantization.convert import IMATRIX_FILE
+from qa_core.generation.model_file import IMATRIX_FILE
 from qa_core.quantization.imatrix import ImportanceMatrix
 
 

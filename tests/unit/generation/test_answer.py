@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from qa_core.config import RetrievalSettings
-from qa_core.errors import UserError
-from qa_core.generation.answer import Answerer, compose, find_model
+from qa_core.generation.answer import Answerer, compose
 from qa_core.generation.chat import SYSTEM_RAG, SYSTEM_STANDALONE
 from qa_core.generation.engine import Engine, SamplingParams
 from qa_core.schemas import Passage
@@ -37,17 +34,6 @@ def test_passages_that_do_not_fit_are_neither_shown_nor_citable_but_still_told_a
 def test_a_question_for_which_nothing_was_found_stands_alone() -> None:
     prepared = compose("Who votes?", [], RetrievalSettings(), words)
     assert [message["content"] for message in prepared.messages] == [SYSTEM_STANDALONE, "Who votes?"]
-
-
-def test_the_model_is_found_beside_its_importance_matrix(tmp_path: Path) -> None:
-    for name in ("imatrix.gguf", "Lectern-3M-v1-Q4_K_M.gguf", "parity.json"):
-        (tmp_path / name).touch()
-    assert find_model(tmp_path).name == "Lectern-3M-v1-Q4_K_M.gguf"
-
-
-def test_a_folder_without_exactly_one_model_is_told_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds 0 models"):
-        find_model(tmp_path)
 
 
 def test_questions_asked_together_get_the_answers_they_get_alone(engine: Engine) -> None:

@@ -20,7 +20,7 @@ from transformers import (
 
 from qa_core.errors import UserError
 from qa_core.generation.llama import LlamaModel
-from qa_core.quantization.convert import gguf_name, merge_adapter, model_file, write_gguf
+from qa_core.quantization.convert import gguf_name, merge_adapter, write_gguf
 from qa_core.quantization.divergence import compare_with_reference
 from qa_core.quantization.reference import load_model
 
@@ -191,11 +191,3 @@ def test_files_are_named_by_the_gguf_convention() -> None:
     assert gguf_name("Lectern", "tiny", 4_196_608, "Q4_K_M") == "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf"
     name = gguf_name("Qwen/Qwen2.5-3B-Instruct", "my_papers.2", 3_085_938_688, "Q5_K_M")
     assert name == "Qwen2.5-3.1B-Instruct-My-papers-2-v1.0-Q5_K_M.gguf"
-
-
-def test_the_model_is_found_beside_its_matrix(tmp_path: Path) -> None:
-    (tmp_path / "imatrix.gguf").touch()
-    with pytest.raises(UserError, match="0 model files"):
-        model_file(tmp_path)
-    (tmp_path / "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf").touch()
-    assert model_file(tmp_path).name == "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf"

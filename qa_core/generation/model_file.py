@@ -1,0 +1,18 @@
+"""Which file of a ``gguf/`` artifact is the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qa_core.errors import UserError
+
+IMATRIX_FILE = "imatrix.gguf"
+"""The importance matrix, which is a GGUF file too."""
+
+
+def model_file(gguf_folder: Path) -> Path:
+    """The quantised model in the artifact at ``gguf_folder``."""
+    files = [file for file in sorted(gguf_folder.glob("*.gguf")) if file.name != IMATRIX_FILE]
+    if len(files) != 1:
+        raise UserError(f"{gguf_folder} has {len(files)} model files instead of one", "Run the convert stage again.")
+    return files[0]
