@@ -8,10 +8,14 @@
 set -euo pipefail
 python=$1 lock=$2
 here=$(cd "$(dirname "$0")" && pwd)
+for tool in cc c++ cmake; do
+  command -v "$tool" >/dev/null || { echo "install.sh: needs $tool: apt-get install build-essential cmake" >&2; exit 1; }
+done
 version=$(sed -n 's/^# *llama-cpp-python==\([0-9.]*[0-9]\).*/\1/p' "$lock" | head -n 1)
 [ -n "$version" ] || { echo "install.sh: $lock names no '# llama-cpp-python==VERSION'" >&2; exit 1; }
 flags="${CMAKE_ARGS:-} -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama_cpp_INCLUDE=$here/llama-no-common.cmake"
-key=$(printf '%s %s' "${CMAKE_ARGS:-}" "$(cc --version | head -n 1)" | sha256sum | cut -c1-8)
+# The build uses this processor's own instructions, so a shared home may need several wheels.
+key=$({ echo "${CMAKE_ARGS:-}"; c++ --version | head -n 1; grep -m 1 '^flags' /proc/cpuinfo || uname -m; } | sha256sum | cut -c1-8)
 wheels="${LECTERN_WHEELHOUSE:-$HOME/.cache/lectern/wheelhouse}/$version-$key"
 pip() { "$python" -m pip --disable-pip-version-check "$@"; }
 

@@ -43,29 +43,29 @@ def ask_and_print(config: LecternConfig, question: str, *, rag: bool, url: str |
     """Answer ``question`` and print the answer and its sources."""
     if not question.strip():
         raise UserError("the question is empty", 'Write it in quotes: lectern ask --config tiny "What is ...?"')
-    if url and not _answers(url):
-        raise UserError(f"no service answers at {url}", "Start one with `lectern serve`, or leave --url out.")
-    service = url or _running_service(config)
-    reply = _ask_service(service, config, question, rag) if service else _ask_here(config, question, rag)
+    model = config.serve.model_name + ("-rag" if rag else "")
+    if url and not _serves(url, model):
+        raise UserError(f"no service at {url} has {model}", "Start one with `lectern serve`, or leave --url out.")
+    address = url or f"http://{config.serve.host}:{config.serve.port}"
+    if url or _serves(address, model):
+        reply = _ask_service(address, model, question)
+    else:
+        reply = _ask_here(config, question, rag)
     _print(console, question, reply)
 
 
-def _running_service(config: LecternConfig) -> str | None:
-    address = f"http://{config.serve.host}:{config.serve.port}"
-    return address if _answers(address) else None
-
-
-def _answers(url: str) -> bool:
+def _serves(url: str, model: str) -> bool:
+    """Whether something at ``url`` lists ``model``; a port may belong to another program."""
     try:
-        return httpx.get(f"{url.rstrip('/')}/health", timeout=5.0).is_success
-    except httpx.TransportError:
+        cards = httpx.get(f"{url.rstrip('/')}/v1/models", timeout=5.0).json()["data"]
+        return any(card["id"] == model for card in cards)
+    except (httpx.TransportError, ValueError, KeyError, TypeError):
         return False
     except httpx.InvalidURL as error:
         raise UserError(f"{url!r} is not a URL: {error}", "Write it as http://127.0.0.1:8000.") from error
 
 
-def _ask_service(url: str, config: LecternConfig, question: str, rag: bool) -> Reply:
-    model = config.serve.model_name + ("-rag" if rag else "")
+def _ask_service(url: str, model: str, question: str) -> Reply:
     body = {"model": model, "messages": [{"role": "user", "content": question}]}
     try:
         response = httpx.post(f"{url.rstrip('/')}/v1/chat/completions", json=body, timeout=300.0)

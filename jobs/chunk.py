@@ -58,6 +58,7 @@ def run(context: StageContext) -> StageOutcome:
     """Write ``chunks`` and ``chunks_rejected``; a bad file is a row in the latter and never stops the run."""
     settings = context.config.chunk
     papers = find_papers(settings.papers)
+    tokenizer_file(context.inputs["base"].local())  # a hub that does not answer is told now, not by every task
     with context.progress.track("papers", len(papers)) as counter:
         cut = _cut_papers(papers, context.inputs["base"], settings, counter)
         summary = cut.map_batches(

@@ -243,4 +243,4 @@ def doctor(
     """
     from jobs.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(load_config(config, overrides or []), person_console()))
+    raise typer.Exit(run_doctor(_load(config, overrides), person_console()))

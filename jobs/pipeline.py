@@ -29,18 +29,18 @@ def run_plan(
     width = max(len(planned.stage.name) for planned in plan)
     with ExitStack() as stack:
         stack.enter_context(_only_one(store))
-        connected = False
+        connected, is_local = False, not (address or os.environ.get("RAY_ADDRESS"))
         for planned in plan:
             label = planned.stage.name.ljust(width)
             if planned.action == "skip":
                 console.print(f"[dim]= {label}  unchanged, skipped[/dim]")
                 continue
             if not connected:
-                if not (address or os.environ.get("RAY_ADDRESS")):
+                if is_local:
                     require_room(config, store)
                 _connect(stack, console, address)
                 connected = True
-            outcome, seconds = _run_stage(config, store, planned, console)
+            outcome, seconds = _run_stage(config, store, planned, console, is_local)
             console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
 
 
@@ -57,13 +57,14 @@ def _connect(stack: ExitStack, console: Console, address: str | None) -> None:
 
 
 def _run_stage(
-    config: LecternConfig, store: RunStore, planned: PlannedStage, console: Console
+    config: LecternConfig, store: RunStore, planned: PlannedStage, console: Console, is_local: bool
 ) -> tuple[StageOutcome, float]:
     from jobs.ray_session import require_resources
 
     stage = planned.stage
-    needed = stage.resources(config)
-    require_resources(stage.name, needed.num_cpus, needed.num_gpus)
+    if is_local:  # a cluster that grows may have no node yet, and gets one when a task waits
+        needed = stage.resources(config)
+        require_resources(stage.name, needed.num_cpus, needed.num_gpus)
     outputs = {name: store.artifact(name) for name in stage.outputs}
     for artifact in outputs.values():
         artifact.clear_staging()

@@ -56,12 +56,14 @@ def _content_hash(read: Any) -> str:
 
 
 def _made_before(store: RunStore, stage: Stage, name: str) -> str:
-    manifest = store.artifact(name).manifest()
+    artifact = store.artifact(name)
+    manifest = artifact.manifest()
     if manifest is None:
         raise UserError(
             f"{stage.name} needs {store.uri}/{name}, which is not there",
             f"Run `lectern {producer(name).name}` first, or `lectern run` for all stages.",
         )
+    artifact.verify(manifest)
     return manifest.fingerprint
 
 
@@ -78,7 +80,8 @@ def _plan_stage(
         manifests = {name: store.artifact(name).manifest() for name in stage.outputs}
         if any(manifest is None for manifest in manifests.values()):
             return planned("run", "not made yet")
-        difference = _difference(stage, manifests[stage.outputs[0]], wanted, settings, inputs)
+        differences = [_difference(stage, manifest, wanted, settings, inputs) for manifest in manifests.values()]
+        difference = next(filter(None, differences), None)
         if difference is None:
             for name, manifest in manifests.items():
                 assert manifest is not None
@@ -100,6 +103,7 @@ def _settings(config: LecternConfig, stage: Stage) -> dict[str, Any]:
     """The flattened settings that decide the stage's result."""
     names = (*stage.settings, "run.seed")
     everything = flatten(config.model_dump(mode="json"))
+    del everything["chunk.papers"]  # known by the bytes in it, the input PAPERS, wherever the folder is
     return {key: value for key, value in everything.items() if any(f"{key}.".startswith(f"{name}.") for name in names)}
 
 

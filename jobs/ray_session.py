@@ -56,10 +56,11 @@ def ray_session(address: str | None = None) -> Iterator[None]:
                 _temp_dir=_short_temp_dir(),
                 **options,
             )
-    except ConnectionError as error:
-        raise UserError(
-            f"no Ray cluster answers at {target}", "Check the address, or leave it out to run here."
-        ) from error
+    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
+        if not target:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"no Ray cluster at {target}: {reason}", "Check the address and its token.") from error
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place, which leaves no time to say anything
     _configure_data()
     try:

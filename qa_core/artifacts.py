@@ -44,7 +44,7 @@ class RunStore:
             return cls(pafs.LocalFileSystem(), root, root)
         try:
             filesystem, path = pafs.FileSystem.from_uri(storage)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             raise UserError(
                 f"run.storage={storage!r} cannot be opened: {error}", "Use a folder, s3:// or gs://."
             ) from error
@@ -132,8 +132,10 @@ class Artifact:
         if not (cache / MANIFEST).exists():
             partial = Path(tempfile.mkdtemp(dir=_made(cache.parent)))
             pafs.copy_files(self.path, str(partial), source_filesystem=self.filesystem)
-            shutil.rmtree(cache, ignore_errors=True)
-            partial.rename(cache)
+            try:
+                partial.rename(cache)
+            except OSError:  # another process of this machine was quicker, with the same bytes
+                shutil.rmtree(partial)
         return cache
 
     def read_table(self, columns: list[str] | None = None) -> pa.Table:

@@ -113,9 +113,11 @@ class TemplateTeacher(Section):
 
 
 class SplitFractions(Section):
-    train: Fraction = 0.8
-    validation: Fraction = 0.1
-    test: Fraction = 0.1
+    """Shares of the papers; none is empty, as training, the parity check and the evaluation each need one."""
+
+    train: float = Field(0.8, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    test: float = Field(0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> SplitFractions:
@@ -198,7 +200,7 @@ class LoraSettings(Section):
 
 
 class TrainCompute(Section):
-    """Where training runs. The optimisation step is the same for any number of workers."""
+    """Where training runs. The rows of each optimisation step are the same for any number of workers."""
 
     num_workers: int = Field(1, ge=1)
     use_gpu: bool = True

@@ -28,9 +28,10 @@ def load_config(names: Sequence[str] = (), overrides: Sequence[str] = ()) -> Lec
     tree: Tree = {}
     for name in names:
         tree = merge(tree, read_layer(name))
+    last: Tree = {}
     for override in overrides:
-        tree = merge(tree, parse_override(override))
-    return validate(tree)
+        last = merge(last, parse_override(override))
+    return validate(merge(tree, last))
 
 
 def apply(config: LecternConfig, values: Mapping[str, Any]) -> LecternConfig:
@@ -102,7 +103,7 @@ def merge(base: Tree, layer: Tree) -> Tree:
 
 
 def _changes_variant(old: Tree, new: Tree) -> bool:
-    return any(name in new and new[name] != old.get(name) for name in _DISCRIMINATORS)
+    return any(name in old and name in new and new[name] != old[name] for name in _DISCRIMINATORS)
 
 
 def validate(tree: Tree) -> LecternConfig:

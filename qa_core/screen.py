@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from qa_core.artifacts import RunStore
+from qa_core.errors import UserError
 
 
 @contextmanager
@@ -19,7 +20,11 @@ def screen(log_file: Path) -> Iterator[TextIO]:
 
     The redirection is done on descriptors, not on ``sys.stdout``: Ray's processes and C++ libraries write there too.
     """
-    log_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        log_file.touch()
+    except OSError as error:
+        raise UserError(f"{log_file} cannot be written: {error.strerror}", "Set run.storage=FOLDER.") from error
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
@@ -39,5 +44,5 @@ def screen(log_file: Path) -> Iterator[TextIO]:
 
 def log_path(store: RunStore, command: str) -> Path:
     """A new log file of this run; logs stay on this machine even when the artifacts do not."""
-    folder = Path(store.uri) if store.is_local else Path("runs") / Path(store.path).name
+    folder = Path(store.path) if store.is_local else Path("runs") / Path(store.path).name
     return folder.absolute() / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-{command}.log"

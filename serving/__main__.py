@@ -80,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"lectern {config.run.name}: starting the service; log {log_file}")
         try:
             with ray_cluster(arguments.address):
+                if not arguments.address:  # a cluster that grows gets its nodes when replicas wait
+                    require_resources(config.serve)
                 return serve_until_stopped(application, config.serve, say)
         except UserError:
             raise
@@ -91,7 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def serve_until_stopped(application: Application, settings: ServeSettings, say: Say) -> int:
-    require_resources(settings)
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
     start(application)
     stop = threading.Event()
@@ -211,8 +212,11 @@ def connect(address: str | None) -> None:
     runtime_env = {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}
     try:
         ray.init(runtime_env=runtime_env, logging_level=logging.WARNING, **where)
-    except ConnectionError as error:
-        raise UserError(f"no Ray cluster answers at {address}", "Check the address, or leave it out.") from error
+    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
+        if not address:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"no Ray cluster at {address}: {reason}", "Check the address and its token.") from error
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

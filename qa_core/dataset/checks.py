@@ -10,6 +10,7 @@ from typing import Any
 
 from qa_core.dataset.prompts import QUESTION_TYPES, prompt_version
 from qa_core.dataset.teachers import Proposal, raw_response
+from qa_core.errors import UserError
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _POINTS_AWAY = re.compile(
@@ -30,17 +31,18 @@ _SUBORDINATOR = re.compile(r"\b(?:that|which|who|because|if|when|while|although|
 _SHORTEST_QUESTION = 3  # words: "What is BM25?"
 
 
-class YieldTooLow(RuntimeError):
+class YieldTooLow(UserError):
     """Fewer accepted rows than ``generate_qa.min_rows``; the message names what was dropped and why."""
 
     def __init__(self, accepted: int, min_rows: int, rejected: Mapping[str, int]) -> None:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(rejected.items())) or "nothing was proposed"
         super().__init__(
-            f"only {accepted} question/answer rows were accepted, min_rows is {min_rows} (rejected: {reasons})"
+            f"only {accepted} question/answer rows were accepted, min_rows is {min_rows} (rejected: {reasons})",
+            "Add papers, or lower generate_qa.min_rows.",
         )
         self.accepted, self.min_rows, self.rejected = accepted, min_rows, dict(rejected)
 
-    def __reduce__(self) -> tuple[type[YieldTooLow], tuple[int, int, dict[str, int]]]:
+    def __reduce__(self) -> tuple[type[YieldTooLow], tuple[int, int, dict[str, int]]]:  # type: ignore[override]
         # Exceptions cross process borders by pickle, which replays __init__ with self.args.
         return type(self), (self.accepted, self.min_rows, self.rejected)
 

@@ -12,15 +12,14 @@ from qa_core.errors import UserError
 def split_documents(doc_ids: Iterable[str], fractions: SplitFractions, seed: int) -> dict[str, str]:
     """The split of each document. Depends on the set of ids and on the seed, not on their order.
 
-    Every split with a fraction above zero gets at least one document; with too few documents for that it is a
-    :class:`UserError`.
+    Every split gets at least one document; with too few documents for that it is a :class:`UserError`.
     """
     documents = sorted(set(doc_ids), key=lambda doc_id: hashlib.sha256(f"{seed}\0{doc_id}".encode()).hexdigest())
-    wanted = {name: share for name, share in fractions.model_dump().items() if share > 0}
+    wanted: dict[str, float] = fractions.model_dump()
     if len(documents) < len(wanted):
         raise UserError(
             f"{len(documents)} papers gave question/answer rows, and {', '.join(wanted)} need one paper each",
-            "Add papers to chunk.papers, or set a fraction of generate_qa.splits to 0.",
+            "Add papers to chunk.papers: three is the least.",
         )
     names = [name for name, size in _sizes(len(documents), wanted).items() for _ in range(size)]
     return dict(zip(documents, names, strict=True))

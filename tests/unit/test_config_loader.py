@@ -72,3 +72,9 @@ def test_apply_replaces_dotted_keys_and_checks_again() -> None:
     assert apply(config, {"finetune.lora.r": 8}).finetune.lora.r == 8
     with pytest.raises(UserError):
         apply(config, {"finetune.lora.rank": 8})
+
+
+def test_the_order_of_overrides_does_not_matter_to_a_changed_variant() -> None:
+    overrides = ["base_model.name_or_path=here", "base_model.source=pretrained"]
+    assert load_config(["tiny"], overrides) == load_config(["tiny"], overrides[::-1])
+    assert load_config(["tiny"], overrides).base_model.name_or_path == "here"

@@ -95,6 +95,14 @@ def test_a_changed_paper_changes_the_identity_of_the_run(papers: Path) -> None:
         plan_for(config)
 
 
+def test_the_papers_count_by_their_bytes_not_by_the_name_of_their_folder(papers: Path) -> None:
+    config = configured(papers)
+    pretend_to_run(config, plan_for(config))
+    moved = papers.rename(papers.parent / "moved")
+    config = load_config(["tiny"], [f"chunk.papers={moved}", f"run.storage={papers.parent}"])
+    assert actions(plan_for(config)) == ["skip"] * len(PIPELINE)
+
+
 def test_a_damaged_artifact_is_named_before_anything_starts_and_force_makes_it_anew(papers: Path) -> None:
     config = configured(papers)
     pretend_to_run(config, plan_for(config))

@@ -40,9 +40,9 @@ def test_another_seed_gives_another_split() -> None:
     assert len(set(splits)) > 1
 
 
-def test_a_split_of_zero_stays_empty() -> None:
-    fractions = SplitFractions(train=0.9, validation=0.0, test=0.1)
-    assert Counter(split_documents(documents(2), fractions, 17).values()) == {"train": 1, "test": 1}
+def test_no_split_may_be_empty() -> None:
+    with pytest.raises(ValueError, match="validation"):
+        SplitFractions(train=0.9, validation=0.0, test=0.1)
 
 
 def test_too_few_papers_for_the_splits_is_the_users_to_mend() -> None:
