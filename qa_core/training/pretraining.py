@@ -17,6 +17,8 @@ from qa_core.training.tokenizer import END_OF_TEXT, TURN_END, TURN_START
 
 _THREADS = 2
 """Fixed: the number of threads decides the order of float sums, and so the bytes of the result."""
+_IGNORED = -100
+"""The label that torch's cross entropy leaves out."""
 _WARMUP_FRACTION = 0.1
 _FINAL_LEARNING_RATE = 0.1
 """Share of the peak that the cosine ends at."""
@@ -54,16 +56,16 @@ def pretrain(
     on_step: Callable[[int], None] | None = None,
 ) -> None:
     """Train ``model`` in place for ``settings.pretraining_steps`` (AdamW, linear warm-up, cosine decay)."""
-    stream = token_stream(tokenizer, texts)
-    if settings.pretraining_steps == 0 or len(stream) < 2:  # one token has no next one to predict
+    stream, labels = token_stream(tokenizer, texts)
+    if settings.pretraining_steps == 0 or not bool((labels != _IGNORED).any()):
         return
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.1)
     model.train()
     with _fixed_threads():
-        for step, batch in enumerate(_batches(stream, settings, seed)):
+        for step, windows in enumerate(_windows(len(stream), settings, seed)):
             for group in optimizer.param_groups:
                 group["lr"] = settings.pretraining_learning_rate * _schedule(step, settings.pretraining_steps)
-            model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
+            model(input_ids=stream[windows], labels=labels[windows], use_cache=False).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -72,18 +74,23 @@ def pretrain(
     model.eval()
 
 
-def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
-    """All sentences of the texts as one row of ids, int64[n]: a heading asks, each sentence below it answers.
+def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and labels, int64[n] each, of all sentences: a heading asks, each sentence below it answers.
 
-    LoRA never trains the embeddings, so the turn marks must get their meaning here.
+    LoRA never trains the embeddings, so the turn marks must get their meaning here. Only the sentences and their end
+    marks are learned: a model that also learns to say "user" and "assistant" says little else.
     """
     ids: list[int] = []
+    labels: list[int] = []
     for text in texts:
         for heading, sentence in _sentences(text):
-            turns = f"{TURN_START}user\n{heading}{TURN_END}\n{TURN_START}assistant\n{sentence}{TURN_END}\n"
-            ids += tokenizer.encode(turns).ids
-        ids += tokenizer.encode(END_OF_TEXT).ids
-    return torch.tensor(ids)
+            asked = tokenizer.encode(f"{TURN_START}user\n{heading}{TURN_END}\n{TURN_START}assistant\n").ids
+            answered = tokenizer.encode(f"{sentence}{TURN_END}").ids
+            ids += asked + answered
+            labels += [_IGNORED] * len(asked) + answered
+        ids.append(tokenizer.token_to_id(END_OF_TEXT))
+        labels.append(_IGNORED)
+    return torch.tensor(ids), torch.tensor(labels)
 
 
 def _sentences(text: str) -> Iterator[tuple[str, str]]:
@@ -95,13 +102,13 @@ def _sentences(text: str) -> Iterator[tuple[str, str]]:
             yield from ((heading, block_text[start:end].strip()) for start, end in sentence_spans(block_text))
 
 
-def _batches(stream: torch.Tensor, settings: ScratchModel, seed: int) -> Iterator[torch.Tensor]:
-    """Seeded random windows of the stream, int64[batch, length]; a stream shorter than a window is one whole row."""
-    length = min(settings.pretraining_length, len(stream))
+def _windows(num_tokens: int, settings: ScratchModel, seed: int) -> Iterator[torch.Tensor]:
+    """Seeded random windows of the stream, positions int64[batch, length]; a shorter stream is one whole row."""
+    length = min(settings.pretraining_length, num_tokens)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(settings.pretraining_steps):
-        starts = torch.randint(len(stream) - length + 1, (settings.pretraining_batch_size, 1), generator=generator)
-        yield stream[starts + torch.arange(length)]
+        starts = torch.randint(num_tokens - length + 1, (settings.pretraining_batch_size, 1), generator=generator)
+        yield starts + torch.arange(length)
 
 
 def _schedule(step: int, steps: int) -> float:
