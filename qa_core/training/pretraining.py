@@ -88,8 +88,9 @@ def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[torch.Tens
             answered = tokenizer.encode(f"{sentence}{TURN_END}").ids
             ids += asked + answered
             labels += [_IGNORED] * len(asked) + answered
-        ids.append(tokenizer.token_to_id(END_OF_TEXT))
-        labels.append(_IGNORED)
+        ended = tokenizer.encode(END_OF_TEXT).ids
+        ids += ended
+        labels += [_IGNORED] * len(ended)
     return torch.tensor(ids), torch.tensor(labels)
 
 
