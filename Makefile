@@ -29,7 +29,7 @@ install: .venv/installed
 .venv/installed: $(LOCK) pyproject.toml cluster/install.sh
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 13) else f"Lectern needs Python 3.11 or 3.12, this is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Lectern needs the venv module: apt-get install python3-venv"; exit 1; }
-	@echo "installing into .venv (about ten minutes the first time on two cores)"
+	@echo "installing into .venv (ten to fifteen minutes the first time on two cores)"
 	@bash cluster/install.sh $(CURDIR)/$(BIN)/python $(LOCK)
 	@touch $@
 

@@ -94,10 +94,6 @@ class Artifact:
         """Of the artifact in the making, inside :attr:`filesystem`."""
         return f"{self.store.path}/.staging/{self.name}"
 
-    @property
-    def staging_uri(self) -> str:
-        return f"{self.store.uri}/.staging/{self.name}"
-
     def manifest(self) -> Manifest | None:
         """The manifest, or None when the artifact is not there; a manifest that cannot be read is a user error."""
         target = f"{self.path}/{MANIFEST}"

@@ -11,8 +11,8 @@ from qa_core.config_loader import load_config, shipped_configs
 
 @pytest.mark.parametrize("name", shipped_configs())
 def test_every_shipped_config_loads_alone_and_over_the_3b_config(name: str) -> None:
-    load_config([name])
-    load_config(["qwen2.5-3b", name])
+    for names in ([name], ["qwen2.5-3b", name]):
+        assert isinstance(load_config(names), LecternConfig)
 
 
 @pytest.mark.parametrize("name", shipped_configs())

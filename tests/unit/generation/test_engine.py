@@ -94,6 +94,7 @@ def test_leaving_a_stream_early_frees_its_slot(engine: Engine) -> None:
         await until_idle(engine)
 
     asyncio.run(leave())
+    assert engine.num_running == 0
 
 
 def test_cancelled_tasks_make_room_for_requests_that_wait(engine: Engine) -> None:

@@ -84,7 +84,7 @@ def test_without_keys_the_service_listens_to_this_machine_alone(host: str) -> No
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_has_several_names(host: str) -> None:
-    require_loopback(host)
+    assert require_loopback(host) is None
 
 
 def test_the_welcome_names_the_url_both_models_and_a_command_to_try() -> None:
