@@ -10,7 +10,9 @@ from jobs.ray_session import on_cluster
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import PretrainedModel, ScratchModel
-from qa_core.corpus.readers import DocumentRejected, PaperFile, find_papers, load_document
+from qa_core.corpus.documents import DocumentRejected
+from qa_core.corpus.loading import load_document
+from qa_core.corpus.papers import PaperFile, find_papers
 from qa_core.training.base_model import build_scratch_model, model_name, write_pretrained_reference
 
 
@@ -55,7 +57,8 @@ def _read(papers: Sequence[PaperFile]) -> tuple[list[str], dict[str, int]]:
     rejected: dict[str, int] = {}
     for paper in papers:
         try:
-            texts.append(load_document(paper).text)
+            document = load_document(paper)
+            texts.append("".join([document.text, *document.rest]))
         except DocumentRejected as error:
             rejected[error.reason] = rejected.get(error.reason, 0) + 1
     return texts, rejected

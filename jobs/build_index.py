@@ -22,7 +22,7 @@ from qa_core.config import IndexSettings, SentenceTransformersEmbedder
 from qa_core.errors import UserError
 from qa_core.schemas import PASSAGES
 
-_COLUMNS = ["chunk_id", "title", "section_path", "text"]
+_COLUMNS = ["chunk_id", "prefix", "text"]
 _BLOCKS_PER_WORKER = 4
 """Blocks to each actor, so that the last one to finish holds the others up for a quarter of its work at most."""
 _SIDE_CPUS = 0.1
@@ -66,7 +66,7 @@ class _EmbedBatch:
         from qa_core.retrieval.embedding import passage_text
 
         rows = batch.to_pylist()
-        texts = [passage_text(row["title"], row["section_path"], row["text"]) for row in rows]
+        texts = [passage_text(row["prefix"], row["text"]) for row in rows]
         vectors = self._embedder.embed_passages(texts)
         self._counter.advance(len(rows))
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
@@ -126,7 +126,4 @@ def _write(
 
 def passage_table(chunks: pa.Table) -> pa.Table:
     """Rows of ``CHUNKS`` to rows of ``PASSAGES``, in the same order."""
-    from qa_core.retrieval.ranking import information_density
-
-    density = pa.array([information_density(text) for text in chunks["text"].to_pylist()], type=pa.float32())
-    return chunks.append_column("density", density).select(PASSAGES.names).cast(PASSAGES)
+    return chunks.select(PASSAGES.names).cast(PASSAGES)

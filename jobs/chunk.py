@@ -1,177 +1,160 @@
-"""Papers to chunks on Ray Data: ``lectern chunk``.
+"""``lectern chunk``: papers to chunks on Ray Data.
 
-A task reads and cuts one group of neighbouring papers, and each group becomes one file. So the rows, their order and
-the bytes of every file depend on the corpus alone, never on the number of workers.
+A task reads and cuts one bucket of papers and writes that bucket's files, so text passes through no driver. The driver
+sees a summary of each paper and judges which papers and blocks repeat others; buckets that this changes are written
+once more. Rows, their order and the bytes of every file depend on the corpus alone, never on the number of workers.
 """
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
-from ray.data import Dataset, SaveMode, TaskPoolStrategy
-from ray.data.datasource import FilenameProvider
+from ray.data import TaskPoolStrategy
 
-from jobs.progress import Counter
-from jobs.stages import StageContext, StageOutcome
+from jobs.chunk_bucket import CutTask
+from jobs.chunk_files import EarlierFiles, bucket_of, fingerprint_of, into_buckets, summary_rows
+from jobs.stages import FunnelStep, StageContext, StageOutcome
 from qa_core.artifacts import Artifact
-from qa_core.config import ChunkSettings
-from qa_core.corpus.chunking import Chunker, Row, rejected_file
-from qa_core.corpus.dedup import content_hash, find_duplicates
-from qa_core.corpus.readers import DocumentRejected, PaperFile, find_papers, load_document
+from qa_core.config import ChunkSettings, SemanticSegmentation
+from qa_core.corpus.dedup import DUPLICATE_REASONS, Verdict, judge
+from qa_core.corpus.papers import find_papers
 from qa_core.errors import UserError
-from qa_core.schemas import CHUNKS, CHUNKS_REJECTED
+from qa_core.manifest import digest
 from qa_core.training.base_model import tokenizer_file
 
-PAPERS_PER_GROUP = 8
-MAX_GROUPS = 1000
-"""Very large corpora get larger groups instead of more files."""
+CUT_VERSION = 1
+"""Raised when the same paper and settings give other rows than before: nothing of an earlier run is then copied."""
 
-# One row a paper, so that a duplicate can be taken out once all papers are known.
-_CUT_PAPERS = pa.schema(
-    [
-        ("source", pa.string()),
-        ("content_hash", pa.string()),  # null for a refused file
-        ("chunks", pa.list_(pa.struct(list(CHUNKS)))),
-        ("rejected", pa.list_(pa.struct(list(CHUNKS_REJECTED)))),
-    ]
-)
-_SUMMARY = pa.schema(
-    [
-        ("source", pa.string()),
-        ("content_hash", pa.string()),
-        ("num_chunks", pa.int64()),
-        ("num_tokens", pa.int64()),
-        ("reasons", pa.list_(pa.string())),
-    ]
-)
+Summaries = list[dict[str, Any]]
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Write ``chunks`` and ``chunks_rejected``; a bad file is a row in the latter and never stops the run."""
-    settings = context.config.chunk
+    """Write the chunks, what was left out of them, and the documents; a bad file never stops the run."""
+    settings, base = context.config.chunk, context.inputs["base"]
+    if isinstance(settings.segmentation, SemanticSegmentation):
+        from qa_core.retrieval.embedding import locate_model
+
+        locate_model(settings.segmentation.embedder.name_or_path)  # told now, not by every task
     papers = find_papers(settings.papers)
-    tokenizer_file(context.inputs["base"].local())  # a hub that does not answer is told now, not by every task
+    buckets = into_buckets(papers)
+    key = _cut_key(settings, base)
+    earlier = _earlier_files(context.outputs, key)
     with context.progress.track("papers", len(papers)) as counter:
-        cut = _cut_papers(papers, context.inputs["base"], settings, counter)
-        summary = cut.map_batches(
-            summarise, batch_size=None, batch_format="pyarrow", num_cpus=_cpus(settings)
-        ).take_all()
-        duplicates = find_duplicates((row["source"], row["content_hash"]) for row in summary if row["content_hash"])
-        outcome = _outcome(summary, duplicates)
-        if not outcome.num_rows["chunks"]:
-            raise _nothing_left(settings, outcome)
-        _write(cut, "chunks", CHUNKS, duplicates, settings, context.outputs["chunks"])
-        _write(cut, "rejected", CHUNKS_REJECTED, duplicates, settings, context.outputs["chunks_rejected"])
-        if not outcome.num_rows["chunks_rejected"]:
-            _write_empty(CHUNKS_REJECTED, context.outputs["chunks_rejected"])
+        verdict = _earlier_verdict(earlier, settings)
+        task = CutTask(buckets, (), base, settings, context.outputs, verdict, earlier, counter)
+        summaries = _cut(task, range(len(buckets)))
+        verdict = judge([fingerprint_of(row) for row in summaries if row["content_hash"]], settings)
+        if changed := sorted({bucket_of(source, len(buckets)) for source in _treated_otherwise(summaries, verdict)}):
+            staged = {name: output.staging_path for name, output in context.outputs.items()}
+            again = replace(
+                task, verdict=verdict, earlier=EarlierFiles(context.outputs["chunks"].filesystem, staged, len(buckets))
+            )
+            kept = [row for row in summaries if bucket_of(row["source"], len(buckets)) not in changed]
+            summaries = kept + _cut(again, changed)
+    outcome = _outcome(summaries, {"cut_key": key, "buckets": len(buckets)})
+    if not outcome.num_rows["chunks"]:
+        raise _nothing_left(settings, outcome)
     return outcome
 
 
-class NumberedFiles(FilenameProvider):
-    """Files named by their place in the order, where Ray would put a random run id."""
-
-    def get_filename_for_task(self, write_uuid: str, task_index: int) -> str:
-        return f"part-{task_index:05}.parquet"
-
-
-def _cpus(settings: ChunkSettings) -> float:
-    return settings.compute.cpus_per_worker
+def _cut_key(settings: ChunkSettings, base: Artifact) -> str:
+    """Equal keys cut an equal paper into equal rows."""
+    tokenizer = hashlib.sha256(tokenizer_file(base.local()).read_bytes()).hexdigest()
+    return digest([CUT_VERSION, tokenizer, settings.model_dump(mode="json", exclude={"papers", "compute"})])
 
 
-def _cut_papers(papers: Sequence[PaperFile], base: Artifact, settings: ChunkSettings, counter: Counter) -> Dataset:
-    """One row of ``_CUT_PAPERS`` a paper, in the order of ``papers``, held in the object store."""
-    size = max(PAPERS_PER_GROUP, math.ceil(len(papers) / MAX_GROUPS))
-    groups = [papers[first : first + size] for first in range(0, len(papers), size)]
-    return (
-        ray.data.range(len(groups), override_num_blocks=len(groups))
+def _earlier_files(outputs: Mapping[str, Artifact], key: str) -> EarlierFiles | None:
+    """The finished files of an earlier run that cut papers in the same way."""
+    manifests = [output.manifest() for output in outputs.values()]
+    metrics = [manifest.metrics for manifest in manifests if manifest is not None]
+    if len(metrics) < len(outputs) or any(metric.get("cut_key") != key for metric in metrics):
+        return None
+    folders = {name: output.path for name, output in outputs.items()}
+    return EarlierFiles(outputs["chunks"].filesystem, folders, int(metrics[0]["buckets"]))
+
+
+def _earlier_verdict(earlier: EarlierFiles | None, settings: ChunkSettings) -> Verdict:
+    """What the earlier run found is most likely what this one will find, so most papers are written once."""
+    if earlier is None:
+        return Verdict()
+    rows = [row for number in range(earlier.buckets) for row in earlier.ledger(number)]
+    return judge([fingerprint_of(row) for row in rows if row["content_hash"]], settings)
+
+
+def _cut(task: CutTask, numbers: Sequence[int]) -> Summaries:
+    workers = min(task.settings.compute.num_workers, len(numbers))
+    compute = task.settings.compute
+    gpus: dict[str, Any] = {"num_gpus": compute.gpus_per_worker} if compute.gpus_per_worker else {}
+    batches = (
+        ray.data.range(len(numbers), override_num_blocks=len(numbers))
         .map_batches(
-            partial(cut_groups, groups=groups, base=base, settings=settings, counter=counter),
+            replace(task, numbers=numbers),
             batch_size=None,
             batch_format="pyarrow",
-            num_cpus=_cpus(settings),
-            compute=TaskPoolStrategy(size=min(settings.compute.num_workers, len(groups))),
+            num_cpus=compute.cpus_per_worker,
+            compute=TaskPoolStrategy(size=workers),
+            **gpus,
         )
-        .materialize()
+        .iter_batches(batch_size=None, batch_format="pyarrow")
     )
+    return [row for batch in batches for row in summary_rows(batch)]
 
 
-def cut_groups(
-    numbers: pa.Table, groups: Sequence[Sequence[PaperFile]], base: Artifact, settings: ChunkSettings, counter: Counter
-) -> pa.Table:
-    """The papers of the groups with these ``numbers``, read and cut."""
-    chunker = _chunker(tokenizer_file(base.local()), settings)
-    rows = []
-    for number in numbers["id"].to_pylist():
-        for paper in groups[number]:
-            rows.append(_cut_paper(paper, chunker))
-            counter.advance()
-    return pa.Table.from_pylist(rows, schema=_CUT_PAPERS)
+def _treated_otherwise(summaries: Summaries, verdict: Verdict) -> list[str]:
+    """Sources whose rows are not what ``verdict`` asks for."""
+    found = []
+    for row in summaries:
+        if not row["content_hash"]:
+            continue
+        asked = verdict.duplicates.get(row["source"])
+        written = None if row["outcome"] == "kept" else (row["outcome"], row["detail"])
+        skips = set() if asked else verdict.boilerplate.intersection(row["block_hashes"].tolist())
+        if asked != written or skips != set(row["skipped_blocks"].tolist()):
+            found.append(row["source"])
+    return found
 
 
-@lru_cache(maxsize=1)
-def _chunker(tokenizer: Path, settings: ChunkSettings) -> Chunker:
-    """Loaded once a worker process, which Ray uses for many groups."""
-    return Chunker(tokenizer, settings)
-
-
-def _cut_paper(paper: PaperFile, chunker: Chunker) -> dict[str, Any]:
-    try:
-        document = load_document(paper)
-        chunks, rejected = chunker.chunk(document)
-    except DocumentRejected as error:
-        return _refused(rejected_file(paper.source, error.reason, error.detail))
-    except Exception as error:  # a defect in the cutter costs one paper and is counted, not a night's run
-        return _refused(rejected_file(paper.source, "failed", f"{type(error).__name__}: {error}"))
-    return {
-        "source": paper.source,
-        "content_hash": content_hash(document.text),
-        "chunks": chunks,
-        "rejected": rejected,
-    }
-
-
-def _refused(row: Row) -> dict[str, Any]:
-    return {"source": row["source"], "content_hash": None, "chunks": [], "rejected": [row]}
-
-
-def summarise(cut: pa.Table) -> pa.Table:
-    """Per paper what the driver needs to know: hash, counts and reasons, but no text."""
-    rows = [
-        {
-            "source": source,
-            "content_hash": digest,
-            "num_chunks": len(chunks),
-            "num_tokens": sum(chunk["num_tokens"] for chunk in chunks),
-            "reasons": [row["reason"] for row in rejected],
-        }
-        for source, digest, chunks, rejected in zip(*cut.to_pydict().values(), strict=True)
-    ]
-    return pa.Table.from_pylist(rows, schema=_SUMMARY)
-
-
-def _outcome(summary: Sequence[Mapping[str, Any]], duplicates: Mapping[str, str]) -> StageOutcome:
-    kept = [row for row in summary if row["source"] not in duplicates]
-    rejected = Tally(reason for row in kept for reason in row["reasons"])
-    rejected.update({"duplicate_document": len(duplicates)} if duplicates else {})
-    num_chunks = sum(row["num_chunks"] for row in kept)
+def _outcome(summaries: Summaries, files: Mapping[str, Any]) -> StageOutcome:
+    rejected: Tally[str] = Tally()
+    for row in summaries:
+        rejected.update(dict(zip(row["reasons"], row["reason_counts"], strict=True)))
+    outcomes = Tally(row["outcome"] for row in summaries)
+    chunks = sum(row["num_chunks"] for row in summaries)
     return StageOutcome(
-        num_rows={"chunks": num_chunks, "chunks_rejected": rejected.total()},
+        num_rows={"chunks": chunks, "chunks_rejected": rejected.total(), "documents": len(summaries)},
         rejected=dict(sorted(rejected.items())),
         metrics={
-            "papers": len(summary),
-            "papers_with_chunks": sum(row["num_chunks"] > 0 for row in kept),
-            "chunks": num_chunks,
-            "tokens": sum(row["num_tokens"] for row in kept),
+            "papers": len(summaries),
+            "papers_with_chunks": sum(row["num_chunks"] > 0 for row in summaries),
+            "chunks": chunks,
+            "tokens": sum(row["num_tokens"] for row in summaries),
+            **files,
         },
+        funnel=_funnel(summaries, outcomes, rejected),
     )
+
+
+def _funnel(summaries: Summaries, outcomes: Mapping[str, int], rejected: Mapping[str, int]) -> list[FunnelStep]:
+    """Every file is in exactly one loss of the first three steps, or has chunks."""
+    repeats = {reason: outcomes[reason] for reason in DUPLICATE_REASONS if reason in outcomes}
+    refused = {reason: n for reason, n in sorted(outcomes.items()) if reason not in {"kept", *repeats}}
+    kept = [row for row in summaries if row["outcome"] == "kept"]
+    without = sum(row["num_chunks"] == 0 for row in kept)
+    parts = {
+        reason: n - outcomes.get(reason, 0) for reason, n in sorted(rejected.items()) if n > outcomes.get(reason, 0)
+    }
+    return [
+        FunnelStep("files", len(summaries), {}),
+        FunnelStep("papers read", len(summaries) - sum(refused.values()), refused),
+        FunnelStep("different papers", len(kept), repeats),
+        FunnelStep("papers with chunks", len(kept) - without, {"nothing to keep": without} if without else {}),
+        FunnelStep("chunks", sum(row["num_chunks"] for row in kept), parts),
+    ]
 
 
 def _nothing_left(settings: ChunkSettings, outcome: StageOutcome) -> UserError:
@@ -180,36 +163,3 @@ def _nothing_left(settings: ChunkSettings, outcome: StageOutcome) -> UserError:
         f"none of the {outcome.metrics['papers']} papers in {settings.papers} gave a chunk: {reasons}",
         "Papers are UTF-8 markdown with text below their headings; shorter ones need a lower chunk.min_tokens.",
     )
-
-
-def _write(
-    cut: Dataset, column: str, schema: pa.Schema, duplicates: Mapping[str, str], settings: ChunkSettings, out: Artifact
-) -> None:
-    """Write the rows nested in ``column`` as parquet, one file a group of papers."""
-    # The mode that makes the folder anew is the only quiet one that takes file names without a random id.
-    out.filesystem.delete_dir(out.staging_path)
-    cut.select_columns(["source", column]).map_batches(
-        partial(unnest, column=column, schema=schema, duplicates=duplicates),
-        batch_size=None,
-        batch_format="pyarrow",
-        num_cpus=_cpus(settings),
-    ).write_parquet(
-        out.staging_path, filesystem=out.filesystem, filename_provider=NumberedFiles(), mode=SaveMode.CREATE
-    )
-
-
-def unnest(cut: pa.Table, column: str, schema: pa.Schema, duplicates: Mapping[str, str]) -> pa.Table:
-    """The rows in the lists of ``column``; a duplicate has no chunks and one rejection."""
-    rows: list[Row] = []
-    for source, nested in zip(cut["source"].to_pylist(), cut[column].to_pylist(), strict=True):
-        if source not in duplicates:
-            rows.extend(nested)
-        elif schema.equals(CHUNKS_REJECTED):
-            rows.append(rejected_file(source, "duplicate_document", f"same text as {duplicates[source]}"))
-    return pa.Table.from_pylist(rows, schema=schema)
-
-
-def _write_empty(schema: pa.Schema, out: Artifact) -> None:
-    """A table without rows still has its columns; Ray writes no file for it."""
-    with out.staging() as folder:
-        pq.write_table(schema.empty_table(), folder / "part-00000-0.parquet")

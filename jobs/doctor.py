@@ -30,7 +30,7 @@ from jobs.model_reachability import locate_model
 from jobs.stages import PIPELINE
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
-from qa_core.corpus.readers import find_papers
+from qa_core.corpus.papers import find_papers
 from qa_core.errors import UserError
 
 Level = Literal["ok", "warning", "problem"]

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.markup import escape
 from jobs.machine import require_room
 from jobs.plan import PlannedStage
 from jobs.progress import Progress
-from jobs.stages import PAPERS, Stage, StageContext, StageOutcome
+from jobs.stages import PAPERS, FunnelStep, Stage, StageContext, StageOutcome
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
@@ -42,6 +43,8 @@ def run_plan(
                 connected = True
             outcome, seconds = _run_stage(config, store, planned, console, is_local)
             console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
+            for line in _funnel_lines(outcome.funnel):
+                console.print(f"[dim]    {escape(line)}[/dim]")
 
 
 def _connect(stack: ExitStack, console: Console, address: str | None) -> None:
@@ -98,7 +101,7 @@ def _manifest(
         seed=config.run.seed,
         num_rows=outcome.num_rows.get(name, 0),
         rejected=dict(outcome.rejected),
-        metrics=dict(outcome.metrics),
+        metrics={**outcome.metrics, **({"funnel": list(map(asdict, outcome.funnel))} if outcome.funnel else {})},
         packages=package_versions(),
         git_commit=git_commit(),
         started=started,
@@ -110,10 +113,21 @@ def _manifest(
 def _in_words(stage: Stage, outcome: StageOutcome) -> str:
     named = [(name, outcome.metrics[name]) for name in stage.headline if name in outcome.metrics]
     parts = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in named]
-    if outcome.rejected:
+    if outcome.rejected and not outcome.funnel:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(outcome.rejected.items()))
         parts.append(f"rejected: {reasons}")
     return " · ".join(parts)
+
+
+def _funnel_lines(funnel: Sequence[FunnelStep]) -> list[str]:
+    """One line a step: its name, how many are left, and what was lost on the way to it."""
+    names, figures = [step.name for step in funnel], [f"{step.left:,}" for step in funnel]
+    losses = [", ".join(f"{n:,} {reason}" for reason, n in step.lost.items()) for step in funnel]
+    widths = max(map(len, names), default=0), max(map(len, figures), default=0)
+    lines = zip(names, figures, losses, strict=True)
+    return [
+        f"{name:<{widths[0]}}  {left:>{widths[1]}}  {lost and f'without {lost}'}".rstrip() for name, left, lost in lines
+    ]
 
 
 def _figure(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from typing import Any, Literal
 from jobs.stages import PAPERS, Stage, producer
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
-from qa_core.corpus.readers import find_papers
+from qa_core.corpus.papers import PaperFile, find_papers
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest, digest, fingerprint, flatten
 
@@ -45,12 +44,12 @@ def make_plan(
 
 def papers_fingerprint(folder: str) -> str:
     """Hash over the names and bytes of the papers."""
-    return digest([[paper.source, _content_hash(paper.read)] for paper in find_papers(folder)])
+    return digest([[paper.source, _content_hash(paper)] for paper in find_papers(folder)])
 
 
-def _content_hash(read: Any) -> str:
+def _content_hash(paper: PaperFile) -> str:
     try:
-        return hashlib.sha256(read()).hexdigest()
+        return paper.digest()
     except OSError as error:  # the chunk stage rejects the file by name; here it only has to count as a change
         return f"unreadable: {type(error).__name__}"
 

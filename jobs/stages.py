@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,23 @@ class StageContext:
 
 
 @dataclass(frozen=True)
+class FunnelStep:
+    """How many were left after a step, and why the others were not."""
+
+    name: str
+    left: int
+    lost: Mapping[str, int]
+    """Reason -> how many."""
+
+
+@dataclass(frozen=True)
 class StageOutcome:
-    """What a stage did, for the manifest and for the line a person reads."""
+    """What a stage did, for the manifest and for the lines a person reads."""
 
     num_rows: Mapping[str, int]
     rejected: Mapping[str, int]
     metrics: Mapping[str, Any]
+    funnel: Sequence[FunnelStep] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,8 @@ PIPELINE: tuple[Stage, ...] = (
         "Fetch or build the base model.", ("source", "papers", "characters"),
     ),
     Stage(
-        "chunk", "jobs.chunk", 1, ("chunk",), (PAPERS, "base"), ("chunks", "chunks_rejected"), _data("chunk"),
+        "chunk", "jobs.chunk", 2, ("chunk",), (PAPERS, "base"), ("chunks", "chunks_rejected", "documents"),
+        _data("chunk"),
         "Cut papers into chunks.", ("papers", "chunks", "tokens"),
     ),
     Stage(
@@ -109,7 +121,7 @@ PIPELINE: tuple[Stage, ...] = (
         ("rows", "factual", "analytical", "comparative", "hypothetical"),
     ),
     Stage(
-        "index", "jobs.build_index", 1, ("index",), ("chunks",), ("index",), _data("index"),
+        "index", "jobs.build_index", 2, ("index",), ("chunks",), ("index",), _data("index"),
         "Embed chunks into a FAISS index.", ("passages", "dimension"),
     ),
     Stage(

@@ -78,19 +78,64 @@ class ScratchModel(Section):
 BaseModelSettings = Annotated[PretrainedModel | ScratchModel, Field(discriminator="source")]
 
 
+# ---------------------------------------------------------------------------------------------------------- embedder
+
+
+class SentenceTransformersEmbedder(Section):
+    engine: Literal["sentence_transformers"] = "sentence_transformers"
+    name_or_path: str = "BAAI/bge-small-en-v1.5"
+    """A hub name, a local folder, or ``package:MODULE/FOLDER`` for a model that ships inside a Python package."""
+    query_prompt: str = "Represent this sentence for searching relevant passages: "
+    """Put before a question, never before a passage (bge was trained so)."""
+
+
 # ------------------------------------------------------------------------------------------------------------- chunk
+
+
+class StructuralSegmentation(Section):
+    """Sections and blocks alone decide where a chunk may end."""
+
+    method: Literal["structural"] = "structural"
+
+
+class SemanticSegmentation(Section):
+    """Inside a section a chunk ends where the similarity of neighbouring sentences drops."""
+
+    method: Literal["semantic"]
+    embedder: SentenceTransformersEmbedder = SentenceTransformersEmbedder()
+    window: int = Field(2, ge=1)
+    """Sentences on each side of a border that are compared."""
+    depth: float = Field(1.0, ge=0)
+    """Standard deviations by which a drop must exceed the section's mean drop."""
+
+
+SegmentationSettings = Annotated[StructuralSegmentation | SemanticSegmentation, Field(discriminator="method")]
+
+
+class ChunkCompute(Section):
+    """Where papers are cut."""
+
+    num_workers: int = Field(2, ge=1)
+    """Most tasks at once."""
+    cpus_per_worker: float = Field(0.5, gt=0)
+    gpus_per_worker: float = Field(0.0, ge=0)
 
 
 class ChunkSettings(Section):
     papers: str = "papers"
     """Folder (or URI) that is searched for papers, sub-folders included."""
     max_tokens: int = Field(384, ge=32)
-    """Budget of one chunk in tokens of the base model's tokenizer; never exceeded."""
+    """Budget of one chunk and its prefix in tokens of the base model's tokenizer; never exceeded."""
     overlap_tokens: int = Field(48, ge=0)
     """Sentences repeated from the end of the chunk before, up to this many tokens."""
     min_tokens: int = Field(16, ge=1)
-    """Shorter chunks are rejected as ``too_short``, unless they are atomic (table, code, math)."""
-    compute: DataCompute = DataCompute(batch_size=4)
+    """Shorter chunks are rejected as ``too_short``, unless they are atomic (table, code, math, caption, footnote)."""
+    segmentation: SegmentationSettings = StructuralSegmentation()
+    near_duplicate_similarity: float = Field(0.6, gt=0, le=1)
+    """Of two papers that share at least this share of their phrases, the shorter one is left out."""
+    boilerplate_papers: int = Field(3, ge=0)
+    """A paragraph that stands in at least this many papers is left out of all of them; 0 keeps every one."""
+    compute: ChunkCompute = ChunkCompute()
 
     @model_validator(mode="after")
     def _overlap_below_budget(self) -> ChunkSettings:
@@ -140,14 +185,6 @@ class GenerateQASettings(Section):
 
 
 # ------------------------------------------------------------------------------------------------- index, retrieval
-
-
-class SentenceTransformersEmbedder(Section):
-    engine: Literal["sentence_transformers"] = "sentence_transformers"
-    name_or_path: str = "BAAI/bge-small-en-v1.5"
-    """A hub name, a local folder, or ``package:MODULE/FOLDER`` for a model that ships inside a Python package."""
-    query_prompt: str = "Represent this sentence for searching relevant passages: "
-    """Put before a question, never before a passage (bge was trained so)."""
 
 
 class IndexSettings(Section):

@@ -17,9 +17,38 @@ CHUNKS = pa.schema(
         ("chunk_index", pa.int32()),  # position in the document, from 0
         ("start_char", pa.int64()),  # text == document[start_char:end_char], in Unicode code points
         ("end_char", pa.int64()),
-        ("num_tokens", pa.int32()),  # of text, by the base model's tokenizer
-        ("kind", pa.string()),  # prose | list | table | code | math | references
+        ("span_unit", pa.string()),  # what the span counts: character | page | cell
+        ("span_start", pa.int64()),  # where in the file the text stood, as in corpus.documents.SourceMap
+        ("span_end", pa.int64()),
+        ("num_tokens", pa.int32()),  # of prefix, line break and text, by the base model's tokenizer
+        ("kind", pa.string()),  # prose | list | table | code | math | caption | footnote | references
+        ("density", pa.float32()),  # information density of the text, 0 to 1
+        ("prefix", pa.string()),  # place in the paper and, where a table goes on, its header; not part of text
         ("text", pa.string()),
+    ]
+)
+
+# One row a file, whatever became of it; the text of a very large paper stands in rows of its own, without an outcome.
+DOCUMENTS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("outcome", pa.string()),  # kept, or the reason why not
+        ("detail", pa.string()),
+        ("file_digest", pa.string()),  # SHA-256 of the bytes; null when they could not be read
+        ("doc_id", pa.string()),
+        ("format", pa.string()),  # markdown | html | latex | restructuredtext | notebook | pdf
+        ("title", pa.string()),
+        ("authors", pa.list_(pa.string())),
+        ("year", pa.int32()),
+        ("num_chunks", pa.int64()),
+        ("num_tokens", pa.int64()),
+        ("num_words", pa.int64()),
+        ("content_hash", pa.string()),  # over the words of the blocks
+        ("signature", pa.list_(pa.uint32())),  # MinHash, see corpus.dedup
+        ("block_hashes", pa.list_(pa.uint64())),
+        ("skipped_blocks", pa.list_(pa.uint64())),  # hashes of the blocks left out as boilerplate
+        ("start_char", pa.int64()),  # where text begins in the document
+        ("text", pa.string()),  # what the chunks' offsets count in
     ]
 )
 
@@ -71,7 +100,8 @@ PASSAGES = pa.schema(
         ("start_char", pa.int64()),
         ("end_char", pa.int64()),
         ("num_tokens", pa.int32()),
-        ("density", pa.float32()),  # information density of the text, 0 to 1
+        ("density", pa.float32()),
+        ("prefix", pa.string()),
         ("text", pa.string()),
     ]
 )
@@ -126,6 +156,7 @@ class Passage:
     end_char: int
     num_tokens: int
     density: float
+    prefix: str
     text: str
     similarity: float = 0.0
     """Cosine similarity with the question, -1 to 1."""
@@ -134,8 +165,6 @@ class Passage:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """A passage from a row of ``PASSAGES`` or of ``CHUNKS`` (which has no density)."""
+        """A passage from a row of ``PASSAGES`` or of ``CHUNKS``."""
         names = cls.__dataclass_fields__.keys() & row.keys()
-        return cls(
-            **{"density": 0.0, **{name: row[name] for name in names}, "section_path": tuple(row["section_path"])}
-        )
+        return cls(**{**{name: row[name] for name in names}, "section_path": tuple(row["section_path"])})

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from tokenizers import Tokenizer
-
+from qa_core.corpus.counting import TokenCounter
 from qa_core.corpus.markdown import Block
+from qa_core.corpus.markdown_marks import LIST_ITEM, is_delimiter_row
 from qa_core.corpus.sentences import Span, sentence_spans
 
 CHUNK_KIND = {
-    "paragraph": "prose", "list": "list", "table": "table", "code": "code", "math": "math", "references": "references",
+    "paragraph": "prose", "list": "list", "table": "table", "code": "code", "math": "math", "caption": "caption",
+    "footnote": "footnote", "references": "references",
 }  # fmt: skip
 """Kinds of block that go into chunks, and the chunk kind of each."""
-_CUT_BETWEEN_SENTENCES = frozenset({"prose", "list"})
+
+_CHARS_PER_TOKEN = 4
+"""First guess; the text itself corrects it."""
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """A sentence, a whole block, or a part of a block that alone exceeds the budget."""
 
     start: int
@@ -30,72 +33,104 @@ class Unit:
     """A whole sentence, which the next chunk may repeat."""
     opens_long_block: bool = False
     """First part of a block above the budget: better at the start of a chunk, where a table's header meets its rows."""
+    header: Span | None = None
+    """Header rows of the table that this part goes on with, which the chunk repeats when it begins here."""
+
+
+class Measured(NamedTuple):
+    """A block and the spans that it is first cut into, with the tokens of each."""
+
+    block: Block
+    spans: list[tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
 class Cutter:
     """Cuts by the tokens of one tokenizer."""
 
-    tokenizer: Tokenizer
-    max_tokens: int
+    counter: TokenCounter
 
-    def count(self, text: str) -> int:
-        """Tokens of ``text`` by itself, without special tokens around it."""
-        return len(self.tokenizer.encode(text, add_special_tokens=False))
+    def measure(self, text: str, blocks: Sequence[Block]) -> list[Measured]:
+        """The sentences of paragraphs, and other blocks whole, all counted in one go: each character is read once."""
+        cut = [_first_cut(text, block) for block in blocks]
+        counts = iter(self.counter.counts([text[start:end] for spans in cut for start, end in spans]))
+        return [
+            Measured(block, [(start, end, next(counts)) for start, end in spans])
+            for block, spans in zip(blocks, cut, strict=True)
+        ]
 
-    def units(self, text: str, blocks: Iterable[Block]) -> Iterator[Unit]:
-        """Sentences of paragraphs; other blocks whole, or in parts where they exceed the budget."""
-        for block in blocks:
+    def units(self, text: str, measured: Iterable[Measured], budget: int) -> Iterator[Unit]:
+        """What was measured, in parts where it exceeds ``budget`` tokens."""
+        for block, spans in measured:
             kind = CHUNK_KIND[block.kind]
-            if kind == "prose":
-                yield from self._parts(text, block, kind, long_block=False)
-                continue
-            num_tokens = self.count(text[block.start : block.end])
-            if num_tokens <= self.max_tokens:
-                yield Unit(block.start, block.end, kind, num_tokens)
+            for start, end, num_tokens in spans:
+                if num_tokens <= budget:
+                    yield Unit(start, end, kind, num_tokens, repeatable=kind == "prose")
+                elif kind == "prose":
+                    yield from self._pieces(text, start, end, kind, budget)
+                else:
+                    yield from self._parts(text, block, kind, budget)
+
+    def _parts(self, text: str, block: Block, kind: str, budget: int) -> Iterator[Unit]:
+        """A block above the budget between rows, lines, items or sentences; what is still above it between words."""
+        spans = _part_spans(text, block)
+        counts = self.counter.counts([text[start:end] for start, end in spans])
+        header, first_row = _table_header(text, spans) if kind == "table" else (None, 0)
+        header_tokens = self.counter.count(text[header[0] : header[1]]) + 1 if header else 0
+        if header_tokens > budget // 2:
+            header, header_tokens = None, 0
+        for number, ((start, end), num_tokens) in enumerate(zip(spans, counts, strict=True)):
+            repeats = header if number > first_row else None
+            room = budget - header_tokens if repeats else budget
+            if num_tokens <= room:
+                yield Unit(start, end, kind, num_tokens, opens_long_block=number == 0, header=repeats)
             else:
-                yield from self._parts(text, block, kind, long_block=True)
+                for part in self._pieces(text, start, end, kind, room):
+                    opens = number == 0 and part.start == start
+                    yield part._replace(opens_long_block=opens, header=repeats)
 
-    def _parts(self, text: str, block: Block, kind: str, *, long_block: bool) -> Iterator[Unit]:
-        """The block between sentences or lines, and what is still above the budget between words."""
-        by_sentence = kind in _CUT_BETWEEN_SENTENCES
-        spans = (sentence_spans if by_sentence else line_spans)(text[block.start : block.end])
-        for number, (start, end) in enumerate(spans):
-            opens = long_block and number == 0
-            for part in self._within_budget(text, block.start + start, block.start + end):
-                whole = part.end - part.start == end - start
-                yield Unit(part.start, part.end, kind, part.num_tokens, by_sentence and whole, opens)
-                opens = False
+    def _pieces(self, text: str, start: int, end: int, kind: str, budget: int) -> Iterator[Unit]:
+        """``text[start:end]``, which exceeds the budget, cut at white space or, without any, inside a word.
 
-    def _within_budget(self, text: str, start: int, end: int) -> Iterator[Unit]:
-        """One unit, or several when the piece exceeds the budget: cut at white space or, without any, inside a word."""
-        encoding = self.tokenizer.encode(text[start:end], add_special_tokens=False)
-        if len(encoding) <= self.max_tokens:
-            yield Unit(start, end, "", len(encoding))
-            return
-        token_starts = [start + offset for offset, _ in encoding.offsets]
-        token = 0
-        while start < end:
-            enough = token + self.max_tokens
-            stop = max(start + 1, token_starts[enough]) if enough < len(token_starts) else end
-            stop, num_tokens = self._shrink(text, start, stop, end)
-            if text[start:stop].strip():
-                yield Unit(start, stop, "", num_tokens)
-            start = stop
-            while token < len(token_starts) and token_starts[token] < start:
-                token += 1
-
-    def _shrink(self, text: str, start: int, stop: int, end: int) -> tuple[int, int]:
-        """The end of a piece from ``start`` to at most ``stop`` whose own text is within the budget, and its tokens.
-
-        Tokens beside a cut fall differently once the text stands alone, so the piece is counted by itself.
+        Tokens beside a cut fall differently once the text stands alone, so each piece is counted by itself. The length
+        of the next piece is guessed from the last one: about one and a half encodings of every character in all.
         """
+        length = budget * _CHARS_PER_TOKEN
+        while start < end:
+            stop, num_tokens = self._longest_piece(text, start, end, length, budget)
+            if text[start:stop].strip():
+                yield Unit(start, stop, kind, num_tokens)
+            length = max(1, (stop - start) * budget // max(num_tokens, 1))
+            start = stop
+
+    def _longest_piece(self, text: str, start: int, end: int, length: int, budget: int) -> tuple[int, int]:
+        """End and tokens of a piece of about ``length`` characters from ``start`` that is within the budget."""
         while True:
+            stop = min(start + length, end)
             stop = stop if stop == end else _last_word_end(text, start, stop)
-            num_tokens = self.count(text[start:stop])
-            if num_tokens <= self.max_tokens or stop == start + 1:
+            num_tokens = self.counter.count(text[start:stop])
+            if num_tokens <= budget or stop == start + 1:
                 return stop, num_tokens
-            stop = start + max(1, (stop - start) * self.max_tokens // num_tokens)
+            # A little less than in proportion, so that the next try mostly fits.
+            length = max(1, min(stop - start - 1, (stop - start) * budget * 15 // (num_tokens * 16)))
+
+
+def _first_cut(text: str, block: Block) -> list[Span]:
+    if block.kind != "paragraph":
+        return [(block.start, block.end)]
+    spans = sentence_spans(text[block.start : block.end])
+    return [(block.start + start, block.start + end) for start, end in spans]
+
+
+def _part_spans(text: str, block: Block) -> list[Span]:
+    body = text[block.start : block.end]
+    if block.kind == "list":
+        spans = _item_spans(body)
+    elif block.kind in ("caption", "footnote"):
+        spans = sentence_spans(body)
+    else:
+        spans = line_spans(body)
+    return [(block.start + start, block.start + end) for start, end in spans]
 
 
 def line_spans(text: str) -> list[Span]:
@@ -106,6 +141,26 @@ def line_spans(text: str) -> list[Span]:
             spans.append((start, start + len(line)))
         start += len(line) + 1
     return spans
+
+
+def _item_spans(text: str) -> list[Span]:
+    """Start and end of every item of a list, its wrapped lines included; nested items count as items."""
+    spans: list[Span] = []
+    for start, end in line_spans(text):
+        if spans and not LIST_ITEM.match(text, start, end):
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def _table_header(text: str, rows: Sequence[Span]) -> tuple[Span | None, int]:
+    """Span of a pipe or grid table's header with its border, and the number of the border's row."""
+    for number, (start, end) in enumerate(rows[:8]):
+        border = text[start:end].strip()
+        if (number == 1 and is_delimiter_row(border)) or (border.startswith("+=") and number > 0):
+            return (rows[0][0], end), number
+    return None, 0
 
 
 def _last_word_end(text: str, start: int, stop: int) -> int:

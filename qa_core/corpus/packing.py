@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qa_core.config import ChunkSettings
 from qa_core.corpus.cutting import Unit
 
 
-@dataclass(frozen=True)
-class Packed:
-    """``text[start:end]`` is a chunk of ``num_tokens`` tokens."""
+class Packed(NamedTuple):
+    """``text[start:end]`` under ``prefix`` is a chunk of ``num_tokens`` tokens."""
 
     start: int
     end: int
     kind: str
+    prefix: str
     num_tokens: int
 
 
-@dataclass(frozen=True)
-class _Range:
+class _Range(NamedTuple):
     """Units ``first`` to ``stop`` are a chunk; those before ``new`` are repeated."""
 
     first: int
@@ -31,20 +31,28 @@ class _Range:
 
 @dataclass(frozen=True)
 class Packer:
-    """Greedy packing of the units of one text."""
+    """Greedy packing of the units of one stretch of text under one heading."""
 
     text: str
     units: Sequence[Unit]
     count: Callable[[str], int]
     settings: ChunkSettings
+    heading: str
+    """What stands above every chunk of the stretch."""
+    heading_tokens: int
+    topic_starts: Collection[int] = frozenset()
+    """Numbers of the units that begin another topic, where a chunk that is long enough ends."""
 
     def pack(self) -> Iterator[Packed]:
-        """Chunks in order; each holds at least one new unit and is within the budget by its own text's tokens."""
+        """Chunks in order; each holds at least one new unit and is within the budget as it will be read."""
         previous = _Range(0, 0, 0)
         while previous.stop < len(self.units):
             previous, num_tokens = self._next(previous)
             members = self.units[previous.first : previous.stop]
-            yield Packed(members[0].start, members[-1].end, _main_kind(members), num_tokens)
+            start, end, prefix = members[0].start, members[-1].end, self._prefix(previous.first)
+            if num_tokens > self.settings.max_tokens:  # one unit that fits alone, but by a hair not below its prefix
+                prefix, num_tokens = "", self.count(self.text[start:end])
+            yield Packed(start, end, _main_kind(members), prefix, num_tokens)
 
     def _next(self, previous: _Range) -> tuple[_Range, int]:
         budget, new = self.settings.max_tokens, previous.stop
@@ -52,17 +60,25 @@ class Packer:
         # Joined units may count differently from their sum: what the chunk's own text counts is what holds.
         while (num_tokens := self._count(first, stop)) > budget and stop - first > 1:
             first, stop = (first + 1, stop) if first < new else (first, stop - 1)
-        while self._may_join(stop, num_tokens) and (longer := self._count(first, stop + 1)) <= budget:
-            stop, num_tokens = stop + 1, longer
         # A section's short last chunk repeats more than the overlap rather than being rejected.
-        while num_tokens < self.settings.min_tokens and first - 1 > previous.first:
+        while num_tokens - self.heading_tokens < self.settings.min_tokens and first - 1 > previous.first:
             if (longer := self._count(first - 1, stop)) > budget:
                 break
             first, num_tokens = first - 1, longer
         return _Range(first, new, stop), num_tokens
 
     def _count(self, first: int, stop: int) -> int:
-        return self.count(self.text[self.units[first].start : self.units[stop - 1].end])
+        body = self.text[self.units[first].start : self.units[stop - 1].end]
+        prefix = self._prefix(first)
+        return self.count(f"{prefix}\n{body}" if prefix else body)
+
+    def _prefix(self, first: int) -> str:
+        """The heading, and the header of the table whose later rows begin the chunk."""
+        header = self.units[first].header
+        if header is None:
+            return self.heading
+        rows = self.text[header[0] : header[1]]
+        return f"{self.heading}\n{rows}" if self.heading else rows
 
     def _overlap_start(self, previous: _Range) -> int:
         """First of the sentences at the end of ``previous`` that are repeated; never all of ``previous``."""
@@ -77,21 +93,26 @@ class Packer:
     def _fill(self, first: int, new: int) -> tuple[int, int]:
         """Range that holds unit ``new`` and what else the budget allows; the overlap gives way to unit ``new``."""
         budget = self.settings.max_tokens
-        total = sum(unit.num_tokens for unit in self.units[first : new + 1])
+        total = self.heading_tokens + sum(unit.num_tokens for unit in self.units[first : new + 1])
+        if header := self.units[first].header:
+            total += self.count(self.text[header[0] : header[1]])
         while first < new and total > budget:
             total -= self.units[first].num_tokens
             first += 1
         stop = new + 1
-        while self._may_join(stop, total) and total + self.units[stop].num_tokens <= budget:
-            total += self.units[stop].num_tokens
+        while stop < len(self.units) and not self._closes_before(stop, total):
+            unit = self.units[stop]
+            total += unit.num_tokens + ("\n" in self.text[self.units[stop - 1].end : unit.start])
+            if total > budget:
+                break
             stop += 1
         return first, stop
 
-    def _may_join(self, unit: int, num_tokens: int) -> bool:
-        """Whether there is a unit of this number that need not open a chunk, with ``num_tokens`` before it."""
-        if unit >= len(self.units):
+    def _closes_before(self, unit: int, num_tokens: int) -> bool:
+        """Whether a chunk of ``num_tokens`` so far had better end before this unit."""
+        if num_tokens - self.heading_tokens < self.settings.min_tokens:
             return False
-        return not self.units[unit].opens_long_block or num_tokens < self.settings.min_tokens
+        return self.units[unit].opens_long_block or unit in self.topic_starts
 
 
 def _main_kind(units: Sequence[Unit]) -> str:
@@ -99,4 +120,4 @@ def _main_kind(units: Sequence[Unit]) -> str:
     chars: Counter[str] = Counter()
     for unit in units:
         chars[unit.kind] += unit.end - unit.start
-    return chars.most_common(1)[0][0]
+    return max(chars, key=chars.__getitem__)

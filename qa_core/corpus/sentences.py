@@ -7,19 +7,20 @@ abbreviations, decimals, initials, inline math and citations. When in doubt it d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 Span = tuple[int, int]
 
 # A blank line, a list item, a heading, a table row and a code fence each begin something new.
 _BREAK = re.compile(r"\n(?=[ \t]*(?:\n|\Z|[-*+][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|\||```|\$\$))")
-# The possessive quantifiers keep a run of ten thousand dots linear.
-_TERMINATOR = re.compile(
-    r"(?<![.!?…])(?P<mark>[.!?…]++)[)\]\"'”’»*_`]*+(?:\[[^\[\]\n]{1,60}+\])*+(?=\s|\Z)|(?P<wide>[。！？]++[”’」』）)]*+)"
-)
+# The first character class alone leads the scan, and the possessive quantifiers keep a run of ten thousand dots linear.
+_TERMINATOR = re.compile(r"[.!?…](?<![.!?…]{2})[.!?…]*+[)\]\"'”’»*_`]*+(?:\[[^\[\]\n]{1,60}+\])*+(?=\s|\Z)")
+_WIDE = "。！？"
+_TERMINATOR_OR_WIDE = re.compile(rf"{_TERMINATOR.pattern}|[{_WIDE}]++[”’」』）)]*+")
 # Code spans and inline math. As in pandoc, "$" opens before a non-space and closes after one, so prices stay prose.
 _INLINE = re.compile(r"`[^`]++`|\$(?=\S)[^$]*+(?<=\S)\$(?!\d)|\\\((?:[^\\]|\\(?![()]))*+\\\)")
-_LAST_WORD = re.compile(r"[^\s(\[{\"'“‘*_`~]*\Z")
+_INLINE_MARKS = ("`", "$", "\\(")
+_OPENING = re.compile(r"[\s(\[{\"'“‘*_`~]")
+_MARKS = (".", "!", "?", "…")
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _LOOK_BACK = 40
@@ -30,6 +31,8 @@ _NEVER_LAST = frozenset(
     | {"fig", "figs", "eq", "eqs", "sec", "secs", "tab", "ref", "refs", "alg"}
 )
 """Abbreviations that always want something after them."""
+_LONGEST_ABBREVIATION = 7
+"""Letters; a word at least as long is none of those above and below."""
 _BEFORE_NUMBER = frozenset(
     {"no", "nos", "vol", "pp", "p", "ch", "app", "thm", "lem", "prop", "cor", "def", "ex", "art"}
 )
@@ -63,41 +66,47 @@ _OPENERS = frozenset(
 
 def sentence_spans(text: str) -> list[Span]:
     """Start and end of every sentence, in order; together they cover all that is not white space."""
+    terminator = _TERMINATOR_OR_WIDE if any(mark in text for mark in _WIDE) else _TERMINATOR
+    has_inline = any(mark in text for mark in _INLINE_MARKS)
     spans: list[Span] = []
     start = 0
     for match in _BREAK.finditer(text):
-        spans.extend(_split_run(text, start, match.start()))
+        _split_run(text, start, match.start(), terminator, has_inline, spans)
         start = match.end()
-    spans.extend(_split_run(text, start, len(text)))
+    _split_run(text, start, len(text), terminator, has_inline, spans)
     return spans
 
 
-def _split_run(text: str, start: int, stop: int) -> Iterator[Span]:
-    """The sentences of a stretch without structural breaks."""
-    inline = [match.span() for match in _INLINE.finditer(text, start, stop)]
+def _split_run(
+    text: str, start: int, stop: int, terminator: re.Pattern[str], has_inline: bool, spans: list[Span]
+) -> None:
+    """Add the sentences of a stretch without structural breaks to ``spans``."""
+    inline = [match.span() for match in _INLINE.finditer(text, start, stop)] if has_inline else []
     next_inline = 0
-    for match in _TERMINATOR.finditer(text, start, stop):
-        while next_inline < len(inline) and inline[next_inline][1] <= match.start():
+    for match in terminator.finditer(text, start, stop):
+        mark, end = match.span()
+        while next_inline < len(inline) and inline[next_inline][1] <= mark:
             next_inline += 1
-        if next_inline < len(inline) and inline[next_inline][0] <= match.start():
+        if next_inline < len(inline) and inline[next_inline][0] <= mark:
             continue
-        if match["wide"] or _ends_sentence(text, start, stop, match):
-            yield from _stripped(text, start, match.end())
-            start = match.end()
-    yield from _stripped(text, start, stop)
+        if text[mark] in _WIDE or _ends_sentence(text, start, stop, mark, end):
+            _add_stripped(text, start, end, spans)
+            start = end
+    _add_stripped(text, start, stop, spans)
 
 
-def _ends_sentence(text: str, start: int, stop: int, match: re.Match[str]) -> bool:
-    following = text[match.end() : min(stop, match.end() + _LOOK_BACK)].lstrip()
+def _ends_sentence(text: str, start: int, stop: int, mark: int, end: int) -> bool:
+    """Whether the mark at ``mark``, with what closes it up to ``end``, ends a sentence of ``text[start:stop]``."""
+    following = text[end : min(stop, end + _LOOK_BACK)].lstrip()
     if following[:1].islower():
         return False
-    if match["mark"] != ".":
+    if text[mark] != "." or text[mark + 1 : mark + 2] in _MARKS:
         return True
-    before = text[max(start, match.start() - _LOOK_BACK) : match.start()]
-    word_match = _LAST_WORD.search(before)
-    word = word_match.group() if word_match else ""
-    earlier = before[: len(before) - len(word)].split()
-    return not _wants_more(word, earlier, following)
+    if mark - start >= _LONGEST_ABBREVIATION and text[mark - _LONGEST_ABBREVIATION : mark].isalpha():
+        return True  # nearly every full stop follows such a word
+    before = text[max(start, mark - _LOOK_BACK) : mark]
+    word = _OPENING.split(before)[-1]
+    return not _wants_more(word, before[: len(before) - len(word)].split(), following)
 
 
 def _wants_more(word: str, earlier: list[str], following: str) -> bool:
@@ -116,7 +125,8 @@ def _wants_more(word: str, earlier: list[str], following: str) -> bool:
     return False
 
 
-def _stripped(text: str, start: int, end: int) -> Iterator[Span]:
+def _add_stripped(text: str, start: int, end: int, spans: list[Span]) -> None:
     body = text[start:end]
-    if body.strip():
-        yield start + len(body) - len(body.lstrip()), start + len(body.rstrip())
+    if stripped := body.strip():
+        start += body.index(stripped[0])
+        spans.append((start, start + len(stripped)))

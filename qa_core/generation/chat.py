@@ -31,10 +31,9 @@ def build_messages(question: str, passages: Sequence[Passage] = ()) -> list[Mess
 
 
 def format_passage(number: int, passage: Passage) -> str:
-    """``[number] Title > Section`` and the passage's text; a fence inside the text is defused."""
-    heading = " > ".join([passage.title, *passage.section_path[-1:]])
-    text = passage.text.replace("</sources>", "< /sources>").replace("<|im_", "< |im_")
-    return f"[{number}] {heading}\n{text}"
+    """``[number] Title > Section`` and the passage's text; a fence inside them is defused."""
+    body = f"[{number}] {passage.prefix or passage.title}\n{passage.text}"
+    return body.replace("</sources>", "< /sources>").replace("<|im_", "< |im_")
 
 
 def cited_numbers(answer: str, num_passages: int) -> list[int]:

@@ -116,7 +116,7 @@ def _check_template(merged: Path, converted: LlamaModel, texts: Sequence[str], r
 def _conversations(texts: Sequence[str]) -> list[list[Message]]:
     """As they are served: alone, with passages, and with an answer and a second question."""
     passages = [
-        Passage(str(number), "d", "s.md", "Title", ("A", "B"), 0, len(text), 0, 0.0, text)
+        Passage(str(number), "d", "s.md", "Title", ("A", "B"), 0, len(text), 0, 0.0, "Title > A > B", text)
         for number, text in enumerate(texts[:2])
     ]
     alone, with_sources = build_messages("What is measured?"), build_messages("  Why? <b>&amp;</b>\n", passages)

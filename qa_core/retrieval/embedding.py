@@ -23,9 +23,9 @@ _REMEDY = (
 )
 
 
-def passage_text(title: str, section_path: Sequence[str], text: str) -> str:
+def passage_text(prefix: str, text: str) -> str:
     """What is embedded for a passage: its place in the paper, then its words."""
-    return " > ".join([title, *section_path]) + "\n" + text
+    return f"{prefix}\n{text}" if prefix else text
 
 
 def locate_model(name_or_path: str) -> str:

@@ -33,7 +33,7 @@ class _Description(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     metric: Literal["inner_product"] = "inner_product"
     factory: str
     count: int

@@ -46,11 +46,11 @@ def publish_index(store: RunStore) -> None:
         {
             "chunk_id": f"chunk-{source}", "doc_id": source, "source": source, "title": source,
             "section_path": ["Summary"], "start_char": 10, "end_char": 10 + len(text),
-            "num_tokens": 30, "density": 0.5, "text": text,
+            "num_tokens": 30, "density": 0.5, "prefix": f"{source} > Summary", "text": text,
         }
         for source, text in PAPERS.items()
     ]  # fmt: skip
-    texts = [passage_text(row["title"], row["section_path"], row["text"]) for row in rows]
+    texts = [passage_text(str(row["prefix"]), str(row["text"])) for row in rows]
     vectors = Embedder(EMBEDDER).embed_passages(texts)
     settings = IndexSettings(embedder=EMBEDDER)
     publish(store, "index", lambda folder: write_index(vectors, pa.Table.from_pylist(rows, PASSAGES), settings, folder))

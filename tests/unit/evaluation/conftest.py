@@ -47,6 +47,7 @@ def passages() -> dict[str, Passage]:
             end_char=60,
             num_tokens=12,
             density=0.5,
+            prefix="On replicas > Design > Groups",
             text=f"Text of {chunk_id}.",
         )
 

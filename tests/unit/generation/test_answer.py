@@ -11,7 +11,8 @@ from qa_core.schemas import Passage
 
 def passages(n: int) -> list[Passage]:
     return [
-        Passage(f"c{i}", "d", "s.md", "Raft", ("Votes",), 0, 9, 2, 0.5, f"Fact {i} of ten words " * 2) for i in range(n)
+        Passage(f"c{i}", "d", "s.md", "Raft", ("Votes",), 0, 9, 2, 0.5, "Raft > Votes", f"Fact {i} of ten words " * 2)
+        for i in range(n)
     ]
 
 

@@ -71,7 +71,8 @@ def tables() -> tuple[pa.Table, pa.Table]:
     texts = [f"Block {number} stores 256 values with one scale." for number in range(4)]
     chunks = [
         {"chunk_id": f"c{n}", "doc_id": "d", "source": "a.md", "title": "A", "section_path": ["S"], "chunk_index": n,
-         "start_char": 0, "end_char": len(text), "num_tokens": 9, "kind": "prose", "text": text}
+         "start_char": 0, "end_char": len(text), "num_tokens": 9, "kind": "prose", "density": 0.5,
+         "prefix": "A > S", "text": text}
         for n, text in enumerate(texts)
     ]  # fmt: skip
     qa = [

@@ -23,6 +23,7 @@ def passage() -> Callable[..., Passage]:
             "end_char": 100 + len(text),
             "num_tokens": 8,
             "density": 0.5,
+            "prefix": "Raft > Elections",
         }
         return Passage(chunk_id=chunk_id, text=text, **{**defaults, **fields})
 

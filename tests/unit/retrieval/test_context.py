@@ -51,13 +51,13 @@ def test_the_best_passage_is_cut_after_a_word_rather_than_lost(passage: Callable
 
 
 def test_a_heading_beyond_the_budget_leaves_no_passage(passage: Callable[..., Passage]) -> None:
-    assert fit_to_budget([passage("a", title="very " * 40)], budget(32), words) == []
+    assert fit_to_budget([passage("a", prefix="very " * 40)], budget(32), words) == []
 
 
 @given(st.lists(st.text(alphabet="ab \n", max_size=200), max_size=5), st.integers(32, 120))
 def test_the_budget_is_never_exceeded(texts: list[str], tokens: int) -> None:
     passages = [
-        Passage("c", "d", "s.md", "Title", ("Section",), 0, len(text), 1, 0.5, text)
+        Passage("c", "d", "s.md", "Title", ("Section",), 0, len(text), 1, 0.5, "Title > Section", text)
         for text in texts
     ]  # fmt: skip
     kept = fit_to_budget(passages, budget(tokens), len)

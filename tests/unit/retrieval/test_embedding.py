@@ -56,7 +56,8 @@ def test_no_texts_give_no_rows(embedder: Embedder) -> None:
 
 
 def test_a_passage_is_embedded_with_its_place_in_the_paper() -> None:
-    assert passage_text("Raft", ["Safety", "Elections"], "One vote.") == "Raft > Safety > Elections\nOne vote."
+    assert passage_text("Raft > Safety", "One vote.") == "Raft > Safety\nOne vote."
+    assert passage_text("", "One vote.") == "One vote."
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ def passages(n: int) -> pa.Table:
     rows = [
         {
             "chunk_id": f"c{i}", "doc_id": f"d{i % 3}", "source": "a.md", "title": "A", "section_path": ["S", "T"],
-            "start_char": i, "end_char": i + 5, "num_tokens": 3, "density": 0.25, "text": f"text {i}",
+            "start_char": i, "end_char": i + 5, "num_tokens": 3, "density": 0.25,
+            "prefix": "A > S > T", "text": f"text {i}",
         }
         for i in range(n)
     ]  # fmt: skip

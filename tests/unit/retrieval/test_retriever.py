@@ -9,7 +9,6 @@ from qa_core.config import IndexSettings, RetrievalSettings, SentenceTransformer
 from qa_core.errors import UserError
 from qa_core.retrieval.embedding import Embedder
 from qa_core.retrieval.index import write_index
-from qa_core.retrieval.ranking import information_density
 from qa_core.retrieval.retriever import Retriever
 from qa_core.schemas import PASSAGES
 
@@ -28,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
         {
             "chunk_id": name, "doc_id": name, "source": f"{name}.md", "title": name, "section_path": [],
-            "start_char": 0, "end_char": len(text), "num_tokens": 20, "density": information_density(text),
-            "text": text,
+            "start_char": 0, "end_char": len(text), "num_tokens": 20, "density": 0.5,
+            "prefix": name, "text": text,
         }
         for name, text in TEXTS.items()
     ]  # fmt: skip

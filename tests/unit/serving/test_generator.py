@@ -14,7 +14,8 @@ from serving.schemas import ApiError, ChatCompletionRequest
 def passage(number: int, text: str = "A quorum is a majority.") -> Passage:
     return Passage(
         chunk_id=f"c{number}", doc_id="d", source="raft.md", title="Raft", section_path=("Quorums",),
-        start_char=0, end_char=len(text), num_tokens=len(text.split()), density=0.5, text=text,
+        start_char=0, end_char=len(text), num_tokens=len(text.split()), density=0.5,
+        prefix="Raft > Quorums", text=text,
     )  # fmt: skip
 
 

@@ -139,7 +139,8 @@ def test_a_chunk_leaves_out_what_it_does_not_carry_but_keeps_a_null_finish_reaso
 def test_a_citation_points_at_the_characters_of_the_paper() -> None:
     passage = Passage(
         chunk_id="c1", doc_id="d1", source="raft.md", title="Raft", section_path=("Raft", "Quorums"),
-        start_char=40, end_char=60, num_tokens=5, density=0.5, text="A quorum is a majority.",
+        start_char=40, end_char=60, num_tokens=5, density=0.5, prefix="Raft > Quorums",
+        text="A quorum is a majority.",
     )  # fmt: skip
     assert Citation.from_passage(2, passage).model_dump() == {
         "number": 2, "chunk_id": "c1", "source": "raft.md", "title": "Raft", "section_path": ["Raft", "Quorums"],

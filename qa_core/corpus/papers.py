@@ -9,49 +9,25 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from qa_core.corpus.markdown import Block, parse_blocks, plain_heading
+from qa_core.corpus.readers import FORMATS, format_of
 from qa_core.errors import UserError
 
-SUFFIXES = (".md", ".markdown")
-MAX_BYTES = 64 * 1024**2
-"""Far above any paper; a larger file is a mistake that would only exhaust a worker."""
-
-RejectionReason = Literal["empty", "whitespace_only", "not_utf8", "binary", "unreadable"]
-
-_FRONT_MATTER_TITLE = re.compile(r"^title[ \t]*:[ \t]*(?P<title>[^\n]*)", re.MULTILINE | re.IGNORECASE)
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BLOCK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Document:
-    """A paper as text."""
-
-    doc_id: str
-    """Content hash of source and text."""
-    source: str
-    """Path below the papers folder, with forward slashes."""
-    title: str
-    text: str
-    """Without byte order mark, every line break as ``\\n``: what ``Path.read_text("utf-8-sig")`` gives."""
-
-
-class DocumentRejected(Exception):
-    """A file that is not a document, with the reason that goes to ``chunks_rejected``."""
-
-    def __init__(self, reason: RejectionReason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
+class FileChanged(OSError):
+    """The file was written to while it was being read."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +41,32 @@ class PaperFile:
     path: str
     """Of the file, in the folder's filesystem."""
 
-    def read(self) -> bytes:
-        """The file's bytes; :class:`OSError` when it is not a readable regular file inside the folder."""
+    @property
+    def format(self) -> str:
+        """By the file's name; empty for a linked folder."""
+        return format_of(self.source)
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """A binary stream; :class:`OSError` when this is not a readable regular file inside the folder."""
         if "://" in self.root:
             filesystem, _ = pafs.FileSystem.from_uri(self.root)
             with filesystem.open_input_stream(self.path, compression=None) as stream:
-                return _within_limit(stream.read(MAX_BYTES + 1))
-        return _read_regular_file(self.path, self.root)
+                yield stream
+        else:
+            with os.fdopen(_open_regular(self.path, self.root), "rb") as stream:
+                before = _state(stream)
+                yield stream
+                if _state(stream) != before:
+                    raise FileChanged(errno.EBUSY, "the file was written to while it was being read")
+
+    def digest(self) -> str:
+        """SHA-256 of the bytes, read a block at a time."""
+        checksum = hashlib.sha256()
+        with self.open() as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                checksum.update(block)
+        return checksum.hexdigest()
 
 
 def find_papers(folder: str) -> list[PaperFile]:
@@ -86,56 +81,9 @@ def find_papers(folder: str) -> list[PaperFile]:
     else:
         files, seen = _find_local(Path(unquote(url.path) if url.scheme == "file" else folder).expanduser().absolute())
     if not files:
-        what = f"holds {seen} files, but none ends in {' or '.join(SUFFIXES)}" if seen else "is empty"
-        raise UserError(f"the papers folder {folder} {what}", "Put markdown papers there, or set chunk.papers=FOLDER.")
+        what = f"holds {seen} files, but none ends in {', '.join(FORMATS)}" if seen else "is empty"
+        raise UserError(f"the papers folder {folder} {what}", "Put papers there, or set chunk.papers=FOLDER.")
     return sorted(files, key=lambda file: file.source)
-
-
-def load_document(paper: PaperFile) -> Document:
-    """Read one paper; raises :class:`DocumentRejected`."""
-    try:
-        data = paper.read()
-    except OSError as error:
-        raise DocumentRejected("unreadable", error.strerror or str(error)) from error
-    return read_document(paper.source, data)
-
-
-def read_document(source: str, data: bytes) -> Document:
-    """The document in ``data``; raises :class:`DocumentRejected`."""
-    if not data:
-        raise DocumentRejected("empty", "0 bytes")
-    if data.startswith(_UTF16_MARKS):
-        raise DocumentRejected("not_utf8", "starts with a UTF-16 byte order mark; save it as UTF-8")
-    if (position := data.find(b"\0")) >= 0:
-        raise DocumentRejected("binary", f"NUL byte at offset {position}")
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise DocumentRejected("not_utf8", f"byte 0x{data[error.start]:02x} at offset {error.start}") from error
-    if not text.strip():
-        raise DocumentRejected("whitespace_only", f"{len(data)} bytes of white space")
-    doc_id = hashlib.sha256(f"{source}\0{text}".encode()).hexdigest()[:16]
-    return Document(doc_id, source, _title(source, text), text)
-
-
-def _title(source: str, text: str) -> str:
-    """Title of the front matter, else the first heading, else the file's name."""
-    for block in parse_blocks(text):
-        title = _block_title(text, block)
-        if title:
-            return title
-    return PurePosixPath(source).stem.replace("_", " ").replace("-", " ").strip() or source
-
-
-def _block_title(text: str, block: Block) -> str:
-    if block.kind == "heading":
-        return block.section_path[-1] if block.section_path else ""
-    if block.kind == "front_matter":
-        match = _FRONT_MATTER_TITLE.search(text, block.start, block.end)
-        # A folded or templated title is left to the first heading.
-        if match and not match["title"].startswith((">", "|", "{")):
-            return plain_heading(match["title"].strip().strip("\"'"))
-    return ""
 
 
 def _find_local(root: Path) -> tuple[list[PaperFile], int]:
@@ -159,7 +107,7 @@ def _find_local(root: Path) -> tuple[list[PaperFile], int]:
         visible = [name for name in names if not name.startswith(".")]
         seen += len(visible)
         linked = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        for name in linked + [name for name in visible if name.lower().endswith(SUFFIXES)]:
+        for name in linked + [name for name in visible if format_of(name)]:
             add(os.path.join(folder, name))
     return files, seen
 
@@ -175,20 +123,23 @@ def _find_remote(uri: str) -> tuple[list[PaperFile], int]:
     prefix = f"{base.rstrip('/')}/"
     files = [info for info in infos if info.type == pafs.FileType.File]
     visible = [info.path for info in files if "/." not in f"/{info.path.removeprefix(prefix)}"]
-    papers = [path for path in visible if path.lower().endswith(SUFFIXES)]
+    papers = [path for path in visible if format_of(path)]
     return [PaperFile(path.removeprefix(prefix), uri, path) for path in papers], len(visible)
 
 
-def _read_regular_file(path: str, root: str) -> bytes:
+def _open_regular(path: str, root: str) -> int:
     resolved = os.path.realpath(path)
     if not Path(resolved).is_relative_to(os.path.realpath(root)):
         raise OSError(errno.EXDEV, "the link leads out of the papers folder")
     _require_regular(os.lstat(resolved).st_mode)
     # The file may have been replaced since: a link is refused, a FIFO does not block, and the type is asked again.
     descriptor = os.open(resolved, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         _require_regular(os.fstat(descriptor).st_mode)
-        return _within_limit(stream.read(MAX_BYTES + 1))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _require_regular(mode: int) -> None:
@@ -198,7 +149,6 @@ def _require_regular(mode: int) -> None:
         raise OSError(errno.EINVAL, "not a regular file")
 
 
-def _within_limit(data: bytes) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise OSError(errno.EFBIG, f"more than {MAX_BYTES} bytes")
-    return data
+def _state(stream: Any) -> tuple[int, int]:
+    status = os.fstat(stream.fileno())
+    return status.st_size, status.st_mtime_ns

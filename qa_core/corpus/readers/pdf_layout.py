@@ -1,0 +1,183 @@
+"""Runs of characters to lines in reading order, column by column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from qa_core.corpus.readers.pdf_text import Page, Run
+
+RAISED, RAISED_END = "\ue000", "\ue001"
+"""Around what stands above the line: an exponent, or the mark of a footnote."""
+
+_MIN_COLUMN_LINES = 3
+_MIN_COLUMN_WIDTH = 90.0
+_BIN = 2.0
+_EDGE = 12
+"""Bins; so near a gutter the lines beside it end and begin."""
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of text, or a table, with its box in points; y grows downwards."""
+
+    page: int
+    text: str
+    x0: float
+    x1: float
+    top: float
+    bottom: float
+    baseline: float
+    size: float
+    bold: bool = False
+    italic: bool = False
+    math_share: float = 0.0
+    rows: tuple[tuple[str, ...], ...] = ()
+    left: float = 0.0
+    right: float = 0.0
+    """Margins of the column that the line stands in."""
+
+    @property
+    def middle(self) -> float:
+        return (self.top + self.bottom) / 2
+
+
+def lines_of(page: Page, runs: Iterable[Run]) -> list[Line]:
+    """Neighbouring runs joined, first as the file shows them and then by where they stand."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        if groups and _follows(groups[-1], run):
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    groups.sort(key=lambda group: (round(_main(group).baseline), group[0].x0))
+    joined: list[list[Run]] = []
+    for group in groups:
+        if joined and _continues(joined[-1], group):
+            joined[-1] += group
+        else:
+            joined.append(group)
+    return [_line(page.number, group) for group in joined]
+
+
+def _follows(group: Sequence[Run], run: Run) -> bool:
+    last = group[-1]
+    size = max(last.size, run.size)
+    shared = min(last.bottom, run.bottom) - max(last.top, run.top)
+    return -0.5 * size < run.x0 - last.x1 < size and shared > 0.25 * min(last.size, run.size)
+
+
+def _continues(group: Sequence[Run], after: Sequence[Run]) -> bool:
+    size = max(_main(group).size, _main(after).size)
+    same = abs(_main(group).baseline - _main(after).baseline) < 0.15 * size
+    return same and -0.3 * size < after[0].x0 - max(run.x1 for run in group) < 0.9 * size
+
+
+def _main(group: Sequence[Run]) -> Run:
+    return max(group, key=lambda run: (sum(len(word) for _, _, word in run.words), run.size))
+
+
+def _line(page: int, group: list[Run]) -> Line:
+    main = _main(group)
+    group.sort(key=lambda run: run.x0)
+    parts: list[str] = []
+    before: Run | None = None
+    for run in group:
+        if before and run.x0 - before.x1 > 0.14 * main.size:
+            parts.append(" ")
+        parts.append(_with_level(run, main))
+        before = run
+    characters = Counter[str]()
+    for run in group:
+        weight = sum(len(word) for _, _, word in run.words)
+        characters.update(
+            {"all": weight, "bold": run.bold * weight, "italic": run.italic * weight, "math": run.math * weight}
+        )
+    total = characters["all"]
+    return Line(
+        page, "".join(parts), group[0].x0, max(run.x1 for run in group), min(run.top for run in group),
+        max(run.bottom for run in group), main.baseline, main.size, characters["bold"] > 0.6 * total,
+        characters["italic"] > 0.6 * total, characters["math"] / total,
+    )  # fmt: skip
+
+
+def _with_level(run: Run, main: Run) -> str:
+    """Small letters above or below the line; capitals are parts of logos."""
+    text = run.text
+    if run.size > 0.85 * main.size or text.isupper() or len(text) > 12:
+        return text
+    if run.baseline < main.baseline - 0.12 * main.size:
+        return f"{RAISED}{text}{RAISED_END}"
+    return f"_{text}" if run.baseline > main.baseline + 0.08 * main.size and run.math else text
+
+
+def reading_order(lines: Sequence[Line], depth: int = 0) -> list[Line]:
+    """Left column before right column, between the lines that go across both."""
+    gutter = _gutter(lines) if depth < 3 else None
+    if gutter is None:
+        ordered = sorted(lines, key=lambda line: (round(line.baseline), line.x0))
+        _set_margins(ordered)
+        return ordered
+    ordered, left, right, across = [], [], [], []
+    for line in sorted(lines, key=lambda line: line.middle):
+        if line.x1 <= gutter + _BIN:
+            side = left
+        elif line.x0 >= gutter - _BIN:
+            side = right
+        else:
+            side = across
+        if (side is across) == bool(left or right) and (across or left or right):
+            ordered += _flush(left, right, across, depth)
+        side.append(line)
+    return ordered + _flush(left, right, across, depth)
+
+
+def _flush(left: list[Line], right: list[Line], across: list[Line], depth: int) -> list[Line]:
+    ordered = [line for part in (across, left, right) for line in reading_order(part, depth + 1) if part]
+    for part in (across, left, right):
+        part.clear()
+    return ordered
+
+
+def _gutter(lines: Sequence[Line]) -> float | None:
+    """Where the white space between two columns is, if there are two."""
+    if len(lines) < 2 * _MIN_COLUMN_LINES:
+        return None
+    start, end = min(line.x0 for line in lines), max(line.x1 for line in lines)
+    if end - start < 2 * _MIN_COLUMN_WIDTH:
+        return None
+    bins = int((end - start) / _BIN) + 2
+    starts, ends = [0] * (bins + 1), [0] * (bins + 1)
+    for line in lines:
+        starts[int((line.x0 - start) / _BIN)] += 1
+        ends[min(int((line.x1 - start) / _BIN) + 1, bins)] += 1
+    begun, ended = [0, *accumulate(starts)], [0, *accumulate(ends)]
+    scores = {
+        i: begun[min(i + _EDGE, bins)] - begun[i] + ended[i + 1] - ended[max(i - _EDGE, 0)] - (begun[i] - ended[i + 1])
+        for i in range(int(bins * 0.2), int(bins * 0.8))
+    }
+    highest = max(scores.values())
+    best = [i for i, score in scores.items() if score == highest]
+    gutter = start + (best[0] + best[-1]) / 2 * _BIN
+    return gutter if _are_columns(lines, gutter, start, end) else None
+
+
+def _are_columns(lines: Sequence[Line], gutter: float, start: float, end: float) -> bool:
+    """Whether both sides are running text: the cells of a table are short, and lines on one side only are no column."""
+    for side, width in (
+        ([line for line in lines if line.x1 <= gutter + _BIN], gutter - start),
+        ([line for line in lines if line.x0 >= gutter - _BIN], end - gutter),
+    ):
+        full = sum(line.x1 - line.x0 > 0.7 * width for line in side)
+        if full < _MIN_COLUMN_LINES or width < _MIN_COLUMN_WIDTH:
+            return False
+    return True
+
+
+def _set_margins(lines: Sequence[Line]) -> None:
+    if lines:
+        left, right = min(line.x0 for line in lines), max(line.x1 for line in lines)
+        for line in lines:
+            line.left, line.right = left, right
