@@ -17,47 +17,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import psutil
-
+from benchmarks.peak_memory import PeakMemory
 from jobs.stages import PIPELINE
 from qa_core.artifacts import RunStore
-
-
-class PeakMemory:
-    """Samples a process tree until stopped."""
-
-    def __init__(self, pid: int) -> None:
-        self.peak_bytes = 0
-        self._root = psutil.Process(pid)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> int:
-        self._stop.set()
-        self._thread.join()
-        return self.peak_bytes
-
-    def _sample(self) -> None:
-        while not self._stop.wait(0.5):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_pss, self._tree())))
-
-    def _tree(self) -> list[psutil.Process]:
-        try:
-            return [self._root, *self._root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
-
-
-def _pss(process: psutil.Process) -> int:
-    try:
-        return process.memory_full_info().pss
-    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-        return 0
 
 
 def start(config: str, storage: str, overrides: list[str]) -> subprocess.Popen[str]:

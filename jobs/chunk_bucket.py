@@ -144,7 +144,7 @@ class _PaperCutter:
         reasons: Tally[str] = Tally()
         boilerplate = self.task.verdict.boilerplate
         for cut in _chunker(tokenizer_file(self.task.base.local()), self.task.settings).stream(
-            document, lambda block: fingerprint.add(block) in boilerplate
+            document, lambda block, kind: fingerprint.add(block, kind) in boilerplate
         ):
             rows = [{**row, "density": information_density(row["text"])} for row in cut.chunks]
             self.writer.write("chunks", rows)

@@ -21,14 +21,15 @@ from qa_core.corpus.counting import TokenCounter
 from qa_core.corpus.cutting import CHUNK_KIND, Cutter, Measured, Unit
 from qa_core.corpus.documents import Document
 from qa_core.corpus.markdown import Block, MarkdownParser
+from qa_core.corpus.markdown_lines import BlockKind
 from qa_core.corpus.packing import Packed, Packer
 
 Row = dict[str, Any]
 TopicFinder = Callable[[str, Sequence[Unit]], frozenset[int]]
 """Text and units to the numbers of the units that begin another topic."""
 
-Skip = Callable[[str], bool]
-"""The text of a block to whether it is boilerplate; asked once about every block that could go into a chunk."""
+Skip = Callable[[str, BlockKind], bool]
+"""A block to whether it is boilerplate; asked once about every block that could go into a chunk."""
 
 _TELLING_AT_ANY_LENGTH = frozenset({"table", "code", "math", "caption", "footnote"})
 _APART = frozenset({"references", "footnote"})
@@ -166,7 +167,7 @@ def _windows(document: Document) -> Iterator[tuple[int, str, list[Block]]]:
 
 def _runs(text: str, blocks: Iterable[Block], skip: Skip | None) -> Iterator[_Run]:
     def place(block: Block) -> tuple[tuple[str, ...], str]:
-        if block.kind not in CHUNK_KIND or (skip is not None and skip(text[block.start : block.end])):
+        if block.kind not in CHUNK_KIND or (skip is not None and skip(text[block.start : block.end], block.kind)):
             return block.section_path, "out"
         return block.section_path, block.kind if block.kind in _APART else "in"
 

@@ -19,6 +19,7 @@ import numpy as np
 from rensa import RMinHash
 
 from qa_core.config import ChunkSettings
+from qa_core.corpus.markdown_lines import BlockKind
 
 DUPLICATE_REASONS = ("duplicate_document", "near_duplicate")
 NUM_HASHES = 256
@@ -29,6 +30,8 @@ _BANDS = 64
 """Of 4 values each: two papers of similarity 0.6 share at least one with a probability above 0.9998."""
 _MIN_PAPER_WORDS = 50
 """Shorter papers are near-duplicates only by chance."""
+_BOILERPLATE_KINDS = ("paragraph", "list")
+"""Several papers may cite one work, show one table or set one formula; that is no boilerplate."""
 _BOILERPLATE_WORDS = range(8, 400)
 """Shorter blocks repeat by chance ("Let $x$ be as above:"), longer ones are content that was copied."""
 _WORD = re.compile(r"\w+")
@@ -43,7 +46,7 @@ class PaperFingerprint:
         self.num_words = 0
         self.block_hashes = array("Q")
 
-    def add(self, block: str) -> int:
+    def add(self, block: str, kind: BlockKind) -> int:
         """Take in a block of the paper; returns its hash, or 0 for one that cannot be boilerplate."""
         normal = unicodedata.normalize("NFC", block)
         self._content.update(" ".join(normal.split()).encode() + b"\n")
@@ -52,7 +55,7 @@ class PaperFingerprint:
         if words:
             last = max(1, len(words) - _PHRASE_WORDS + 1)
             self._minhash.update([" ".join(words[i : i + _PHRASE_WORDS]) for i in range(last)])
-        if len(words) not in _BOILERPLATE_WORDS:
+        if kind not in _BOILERPLATE_KINDS or len(words) not in _BOILERPLATE_WORDS:
             return 0
         digest = int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest(), "big") or 1
         self.block_hashes.append(digest)

@@ -36,7 +36,8 @@ def store_with_chunks(folder: Path, count: int) -> RunStore:
         {
             "chunk_id": f"c{i}", "doc_id": f"d{i % 3}", "source": f"{i % 3}.md", "title": "Quorums",
             "section_path": ["Votes"], "chunk_index": i, "start_char": 0, "end_char": 40, "num_tokens": 9,
-            "kind": KINDS[i % 3], "density": 0.5, "prefix": "Quorums > Votes", "text": f"A quorum of size {i} tolerates {i // 2} faults.",
+            "kind": KINDS[i % 3], "density": 0.5,
+            "prefix": "Quorums > Votes", "text": f"A quorum of size {i} tolerates {i // 2} faults.",
         }
         for i in range(count)
     ]  # fmt: skip

@@ -48,6 +48,7 @@ _MAX_BODY = 200
 """Characters of a shorthand; a longer one is a program, and expanding it would multiply the text."""
 _DEFINING = {"newcommand", "renewcommand", "providecommand", "DeclareRobustCommand", "DeclareMathOperator", "def"}
 _COMMAND = re.compile(r"\\[A-Za-z]++")
+_COMMAND_LAST = re.compile(r"\\[A-Za-z]+$")
 _OPTIONAL_SPACE = re.compile(r"\\xspace\b")
 
 
@@ -69,7 +70,7 @@ class Shorthands:
                 self._define(tokens, i)
 
     def _define(self, tokens: Tokens, i: int) -> None:
-        command = token = tokens.all[i].text.strip("\\*")
+        operator = "DeclareMathOperator" in tokens.all[i].text
         i = tokens.skip_space(i + 1)
         if named := tokens.group(i):
             name, i = tokens.slice(*named).strip(), named[1] + 1
@@ -79,19 +80,21 @@ class Shorthands:
         if body is None or not _COMMAND.fullmatch(name) or tokens.all[body[1]].start - tokens.all[i].start > _MAX_BODY:
             return  # with arguments, or long
         text = tokens.slice(*body).strip()
-        if command == "DeclareMathOperator":
-            text = rf"\operatorname{'*' if token != tokens.all[i].text and False else ''}{{{text}}}"
+        text += " " if text.endswith("\\") else ""  # the command for a space, which has just lost it
+        if operator:
+            text = rf"\operatorname{{{text}}}"
         text = self.expand(_OPTIONAL_SPACE.sub("", text))
         if len(text) <= _MAX_BODY and name not in _COMMAND.findall(text) and not _SIZE.search(text):
             self.bodies[name] = text
 
     def expand(self, latex: str) -> str:
         """A formula with the shorthands written out."""
-        return _COMMAND.sub(lambda match: self._body(match[0]), latex) if self.bodies else latex
+        return _COMMAND.sub(lambda match: self.body(match[0]), latex) if self.bodies else latex
 
-    def _body(self, name: str) -> str:
+    def body(self, name: str) -> str:
+        """What stands for a command; itself, once expansions have added more than a paper could mean."""
         body = self.bodies.get(name)
         if body is None or self._budget < len(body):
             return name
         self._budget -= len(body)
-        return f"{body} " if body[-1:].isalpha() and "\\" in body else body
+        return f"{body} " if _COMMAND_LAST.search(body) else body

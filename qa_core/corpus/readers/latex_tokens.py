@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     | (?P<symbol>\\.)
     | (?P<dollar>\$\$?)
     | (?P<group>[{}\[\]])
-    | (?P<mark_>[&~])
+    | (?P<special>[&~])
     | (?P<text>[^\\%${}\[\]&~\n]++|\n|\\)
     """,
     re.VERBOSE | re.DOTALL,
@@ -58,6 +58,9 @@ class Tokens:
         self.all = list(_tokens(source))
         self.close = _partners(self.all)
 
+    def text(self, i: int) -> str:
+        return self.all[i].text if i < len(self.all) else ""
+
     def skip_space(self, i: int) -> int:
         while i < len(self.all) and (self.all[i].kind == "comment" or not self.all[i].text.strip()):
             if self.all[i].kind == "par":
@@ -84,7 +87,6 @@ def _tokens(source: str) -> Iterator[Token]:
     while match := _TOKEN.match(source, position):
         kind, start, position = match.lastgroup or "", match.start(), match.end()
         name = match["opened"] or match["closed"] or ""
-        kind = next(key for key in ("verb", "begin", "end", kind) if match.groupdict().get(key) is not None)
         if kind == "word" and match[0] in aliases and not source.startswith("}", position):
             kind, name = aliases[match[0]]
         plain = name.rstrip("*")

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from qa_core.corpus.documents import DocumentRejected, Rendered
 from qa_core.corpus.readers.pdf_blocks import Block, blocks_of
-from qa_core.corpus.readers.pdf_chrome import without_chrome
-from qa_core.corpus.readers.pdf_layout import Line, lines_of, reading_order
+from qa_core.corpus.readers.pdf_chrome import without_chrome, without_line_numbers
+from qa_core.corpus.readers.pdf_layout import Line, lines_of, reading_order, usual_gutter
 from qa_core.corpus.readers.pdf_prose import Prose, heading_levels
 from qa_core.corpus.readers.pdf_stated import authors, title, year
 from qa_core.corpus.readers.pdf_tables import take_tables
@@ -33,26 +33,22 @@ def read(data: bytes) -> Rendered:
         pages, images = _pages(opened)
     finally:
         opened.close()
-    lines = [line for page in without_chrome(pages) for line in reading_order(page)]
+    plain = list(without_chrome(pages))
+    gutter = usual_gutter(plain)
+    lines = [line for page in plain for line in reading_order(page, gutter)]
     _require_text(lines, opened.page_count, images)
     blocks = blocks_of(lines)
     heading = title(blocks, opened.metadata)
     writer = MarkdownWriter("page")
     _write(writer, blocks)
-    first_page = [line for line in lines if line.page == lines[0].page]
-    return Rendered(
-        writer.text(),
-        heading,
-        authors(blocks, opened.metadata),
-        year(pages[0] if pages else first_page),
-        writer.source_map(),
-    )
+    return Rendered(writer.text(), heading, authors(blocks, opened.metadata), year(pages[0]), writer.source_map())
 
 
 def _pages(opened: PdfText) -> tuple[list[list[Line]], int]:
     """The lines of each page, and how many images there are."""
     pages, images = [], 0
     for page in opened.pages():
+        page.runs = without_line_numbers(page.runs)
         tables, rest = take_tables(page)
         pages.append(tables + lines_of(page, rest))
         images += page.images
@@ -60,15 +56,16 @@ def _pages(opened: PdfText) -> tuple[list[list[Line]], int]:
 
 
 def _require_text(lines: Sequence[Line], page_count: int, images: int) -> None:
-    counts = Counter(
-        "unknown" if c == "\ufffd" or "\ue002" <= c <= "\uf8ff" else "known" for line in lines for c in line.text
+    characters = Counter(character for line in lines for character in line.text)
+    unknown = characters["\ufffd"] + sum(
+        characters[private] for private in characters if "\ue002" <= private <= "\uf8ff"
     )
     letters = sum(len(_LETTERS.findall(line.text)) + len(line.rows) for line in lines)
     if not letters and images:
         raise DocumentRejected("damaged", f"no text layer on {page_count} pages: a scan; run OCR first")
     if not letters:
         raise DocumentRejected("damaged", f"no text on {page_count} pages")
-    if counts["unknown"] > 0.3 * counts.total():
+    if unknown > 0.3 * characters.total():
         raise DocumentRejected("damaged", "the fonts do not say which letters they show; run OCR first")
 
 

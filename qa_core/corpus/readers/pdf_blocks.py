@@ -24,6 +24,7 @@ KNOWN = re.compile(
     r"related work|methods?|results|keywords|summary|works cited|literature cited",
     re.IGNORECASE,
 )
+_REFERENCES = re.compile(r"(?:references|bibliography|works cited|literature cited)(?: and notes)?[.:]?", re.IGNORECASE)
 _CAPTION = re.compile(
     r"(?:fig(?:ure|\.)?|table|algorithm|listing|scheme)\s*\.?\s*(?:[A-Z]?\d+|[IVX]+\b)", re.IGNORECASE
 )
@@ -94,9 +95,7 @@ class _Builder:
             self.blocks.append(block)
             self.paragraph = block if kind in ("paragraph", "item", "reference") else None
         if kind == "heading":
-            self.in_references = bool(
-                re.search(r"references|bibliography|works cited|literature cited", line.text, re.I)
-            )
+            self.in_references = bool(_REFERENCES.fullmatch(NUMBERED.sub("", line.text.strip())))
 
     def _settle(self) -> None:
         self.blocks += self.floating
@@ -138,7 +137,7 @@ class _Builder:
                 and (beside or (below and _same_heading(block, line)))
             )
         if block.kind == "formula":
-            return (beside or below) and kind == "formula"
+            return kind == "formula" and (beside or below)
         if kind == "formula":
             return beside
         if kind != "paragraph":
@@ -159,8 +158,18 @@ class _Builder:
             return False
         if not below:
             return alike and _goes_on(block, line, self.body)
+        if len(block.lines) == 1 and line.x0 < last.x0 - 5 * line.size:
+            return False  # a centred line above a paragraph
+        numbered = bool(_ITEM_NUMBER.match(block.lines[0].text))
+        if _ITEM_NUMBER.match(line.text) and (numbered or line.x0 > line.left + 0.5 * line.size):
+            return False
         close = line.baseline - last.baseline < _leading(block) * 1.3
-        return alike and close and not _is_indented(block, line, hanging=self.in_references) and not _ends_short(last)
+        return (
+            alike
+            and close
+            and not _is_indented(block, line, hanging=self.in_references or numbered)
+            and not _ends_short(last)
+        )
 
 
 def _leading(block: Block) -> float:
@@ -236,4 +245,6 @@ def _is_formula(line: Line) -> bool:
     if len(words) > 2 or not line.text.strip():
         return False
     numbered = bool(_NUMBER_AT_END.search(line.text)) and centred
-    return line.math_share > 0.3 or (numbered and signs > 0) or (centred and signs > 0.15 * len(line.text))
+    return (
+        line.math_share > 0.3 or (numbered and (signs > 0 or not words)) or (centred and signs > 0.15 * len(line.text))
+    )

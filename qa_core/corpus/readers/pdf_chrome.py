@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from qa_core.corpus.readers.pdf_layout import Line
+from qa_core.corpus.readers.pdf_text import Run
 
 _EDGE_ROWS = 2
+_MIN_LINE_NUMBERS = 15
+_LINE_NUMBER = re.compile(r"\d{1,4}")
 _NUMBER = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(r"[\W_]*(?:page\s*)?(?:\d{1,5}|[ivxlc]{1,6})(?:\s*(?:of|/)\s*\d{1,5})?[\W_]*", re.IGNORECASE)
 
@@ -28,6 +32,20 @@ def without_chrome(pages: Sequence[list[Line]]) -> Iterator[list[Line]]:
             or (places[_place(line)] >= max(3, 0.4 * len(pages)) and _stands_apart(line, page))
         }
         yield [line for line in page if id(line) not in chrome]
+
+
+def without_line_numbers(runs: list[Run]) -> list[Run]:
+    """Drafts number their lines in the margin: a column of numbers, each one more than the one above."""
+    numbers = sorted((run for run in runs if _LINE_NUMBER.fullmatch(run.text)), key=lambda run: run.baseline)
+    columns: dict[int, list[Run]] = {}
+    for run in numbers:
+        columns.setdefault(round(run.x1 / 3), []).append(run)
+    margin: set[int] = set()
+    for column in columns.values():
+        steps = sum(int(below.text) == int(above.text) + 1 for above, below in pairwise(column))
+        if steps >= _MIN_LINE_NUMBERS and steps > 0.8 * (len(column) - 1):
+            margin.update(map(id, column))
+    return [run for run in runs if id(run) not in margin]
 
 
 def _edge(page: Sequence[Line]) -> list[Line]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import median
 
 from qa_core.corpus.readers.pdf_text import Page, Run
 
 RAISED, RAISED_END = "\ue000", "\ue001"
 """Around what stands above the line: an exponent, or the mark of a footnote."""
 
+_SECTION_NUMBER = re.compile(r"(?:\d{1,2}\.){0,4}\d{1,2}\.?|[IVX]{1,5}\.|[A-H]\.(?:\d{1,2}\.?)*")
 _MIN_COLUMN_LINES = 3
 _MIN_COLUMN_WIDTH = 90.0
 _BIN = 2.0
@@ -72,11 +75,17 @@ def _follows(group: Sequence[Run], run: Run) -> bool:
 def _continues(group: Sequence[Run], after: Sequence[Run]) -> bool:
     size = max(_main(group).size, _main(after).size)
     same = abs(_main(group).baseline - _main(after).baseline) < 0.15 * size
-    return same and -0.3 * size < after[0].x0 - max(run.x1 for run in group) < 0.9 * size
+    reach = 3.0 if len(group) == 1 and _SECTION_NUMBER.fullmatch(group[0].text) else 0.9
+    return same and -0.3 * size < after[0].x0 - max(run.x1 for run in group) < reach * size
 
 
 def _main(group: Sequence[Run]) -> Run:
-    return max(group, key=lambda run: (sum(len(word) for _, _, word in run.words), run.size))
+    """The longest run of the largest size that is no exception in the line."""
+    sizes = Counter[float]()
+    for run in group:
+        sizes[round(run.size, 1)] += run.length
+    usual = max(size for size, count in sizes.items() if count >= 0.2 * sizes.total())
+    return max((run for run in group if round(run.size, 1) == usual), key=lambda run: run.length)
 
 
 def _line(page: int, group: list[Run]) -> Line:
@@ -87,13 +96,12 @@ def _line(page: int, group: list[Run]) -> Line:
     for run in group:
         if before and run.x0 - before.x1 > 0.14 * main.size:
             parts.append(" ")
-        parts.append(_with_level(run, main))
+        parts.append(_with_level(run, main, after_formula=before is not None and before.math))
         before = run
     characters = Counter[str]()
     for run in group:
-        weight = sum(len(word) for _, _, word in run.words)
         characters.update(
-            {"all": weight, "bold": run.bold * weight, "italic": run.italic * weight, "math": run.math * weight}
+            {kind: run.length for kind in ("all", "bold", "italic", "math") if kind == "all" or getattr(run, kind)}
         )
     total = characters["all"]
     return Line(
@@ -103,24 +111,35 @@ def _line(page: int, group: list[Run]) -> Line:
     )  # fmt: skip
 
 
-def _with_level(run: Run, main: Run) -> str:
+def _with_level(run: Run, main: Run, *, after_formula: bool) -> str:
     """Small letters above or below the line; capitals are parts of logos."""
     text = run.text
     if run.size > 0.85 * main.size or text.isupper() or len(text) > 12:
         return text
     if run.baseline < main.baseline - 0.12 * main.size:
-        return f"{RAISED}{text}{RAISED_END}"
+        return f"^{text}" if after_formula else f"{RAISED}{text}{RAISED_END}"
     return f"_{text}" if run.baseline > main.baseline + 0.08 * main.size and run.math else text
 
 
-def reading_order(lines: Sequence[Line], depth: int = 0) -> list[Line]:
+def usual_gutter(pages: Sequence[Sequence[Line]]) -> float | None:
+    """Where most pages with columns have them divided; a page with little text does not show it by itself."""
+    gutters = [gutter for page in pages if (gutter := _gutter(page)) is not None]
+    return median(gutters) if len(gutters) >= 0.3 * len(pages) and gutters else None
+
+
+def reading_order(lines: Sequence[Line], usual: float | None = None, depth: int = 0) -> list[Line]:
     """Left column before right column, between the lines that go across both."""
     gutter = _gutter(lines) if depth < 3 else None
+    if gutter is None and usual is not None and _may_divide(lines, usual):
+        gutter = usual
     if gutter is None:
-        ordered = sorted(lines, key=lambda line: (round(line.baseline), line.x0))
-        _set_margins(ordered)
-        return ordered
-    ordered, left, right, across = [], [], [], []
+        column = sorted(lines, key=lambda line: (round(line.baseline), line.x0))
+        _set_margins(column)
+        return column
+    ordered: list[Line] = []
+    left: list[Line] = []
+    right: list[Line] = []
+    across: list[Line] = []
     for line in sorted(lines, key=lambda line: line.middle):
         if line.x1 <= gutter + _BIN:
             side = left
@@ -135,7 +154,7 @@ def reading_order(lines: Sequence[Line], depth: int = 0) -> list[Line]:
 
 
 def _flush(left: list[Line], right: list[Line], across: list[Line], depth: int) -> list[Line]:
-    ordered = [line for part in (across, left, right) for line in reading_order(part, depth + 1) if part]
+    ordered = [line for part in (across, left, right) for line in reading_order(part, depth=depth + 1) if part]
     for part in (across, left, right):
         part.clear()
     return ordered
@@ -162,6 +181,12 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     best = [i for i, score in scores.items() if score == highest]
     gutter = start + (best[0] + best[-1]) / 2 * _BIN
     return gutter if _are_columns(lines, gutter, start, end) else None
+
+
+def _may_divide(lines: Sequence[Line], gutter: float) -> bool:
+    across = sum(line.x0 < gutter - _BIN and line.x1 > gutter + _BIN for line in lines)
+    left = sum(line.x1 <= gutter + _BIN for line in lines)
+    return across < 0.3 * len(lines) and 0 < left < len(lines) - across
 
 
 def _are_columns(lines: Sequence[Line], gutter: float, start: float, end: float) -> bool:

@@ -14,6 +14,7 @@ _RAISED = re.compile(f"{RAISED}([^{RAISED}{RAISED_END}]*){RAISED_END}")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _LAST_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*$")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
+_SHORT_WORD = re.compile(r"(?<!\w)\w{1,2}$")
 _ROMAN = re.compile(r"[IVX]+\.")
 
 
@@ -34,7 +35,7 @@ class Prose:
 
     def text(self, block: Block) -> str:
         joined = ""
-        for line in block.lines:
+        for line in _left_to_right(block.lines) if block.kind == "formula" else block.lines:
             joined = self._join(joined, self._line(line))
         return joined.replace(HYPHEN, "-")
 
@@ -56,13 +57,16 @@ class Prose:
 
         def shown(found: re.Match[str]) -> str:
             label = self._ids.get((line.page, found.group(1).strip()))
-            return f"[^{label}]" if label else f"^{found.group(1)}"
+            unit = _SHORT_WORD.search(line.text, max(found.start() - 3, 0), found.start())
+            return f"[^{label}]" if label and not unit else f"^{found.group(1)}"
 
         return _RAISED.sub(shown, line.text)
 
     def _join(self, before: str, after: str) -> str:
         if not before:
             return after
+        if before.endswith((HYPHEN, "-")) and "/" in before[before.rfind(" ") + 1 :]:
+            return f"{before[:-1]}-{after}"
         cut = before.endswith((HYPHEN, "-")) and after[:1].islower()
         if not cut:
             return f"{before} {after}"
@@ -72,10 +76,23 @@ class Prose:
         return before[:-1] + after
 
     def _keeps_hyphen(self, head: str, tail: str) -> bool:
-        """``well-known`` cut at its hyphen keeps it when the paper writes it so elsewhere, or is such a chain already."""
+        """``well-known`` cut at its hyphen keeps it when the paper writes it so elsewhere, or in a longer chain."""
         if self._words[head + tail]:
             return False
         return "-" in head or self._words[f"{head}-{tail}"] > 0
+
+
+def _left_to_right(lines: Sequence[Line]) -> list[Line]:
+    """The parts of a formula row by row: what shares some height with a row belongs to it."""
+    rows: list[list[Line]] = []
+    bottom = float("-inf")
+    for line in sorted(lines, key=lambda line: line.top):
+        if rows and line.top < bottom - 0.1 * line.size:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+        bottom = max(bottom, line.bottom)
+    return [line for row in rows for line in sorted(row, key=lambda line: line.x0)]
 
 
 def heading_levels(blocks: Sequence[Block]) -> list[int]:

@@ -13,17 +13,18 @@ MAX_AUTHOR_LINES = 40
 """Below the title of the first page."""
 
 _MACHINE_TITLE = re.compile(r"untitled|microsoft word|.*\.(?:dvi|tex|docx?|pdf|indd|ps|rtf)$|slide \d+", re.IGNORECASE)
+_ADDRESS = re.compile(r"<[^<>]*>")
 _SEPARATOR = re.compile(rf"{RAISED}[^{RAISED_END}]*{RAISED_END}|[,;&·∗†‡§¶*]|\band\b")
 _NAME = re.compile(r"[A-Z][\w.'’-]*(?:\s+(?:[a-z]{2,3}\s+)?[A-Z][\w.'’-]*){1,3}")
 _INSTITUTION = re.compile(
     r"universit|institut|department|laborator|school|college|center|centre|research|group|inc\b|ltd|corp|street|"
-    r"avenue|hospital|academy|faculty|consortium|collaboration|usa|china|germany|conference|journal|proceedings",
+    r"avenue|hospital|academy|faculty|consortium|collaboration|usa|china|germany|conference|journal|proceedings|society|association|fellow|member|note|director|inria",
     re.IGNORECASE,
 )
 _YEAR = r"(?<!\d)((?:19|20)\d\d)(?!\d)"
 _YEARS = [
-    re.compile(rf"{words}[^\n]{{0,60}}?{_YEAR}", re.IGNORECASE)
-    for words in ("published", r"(?:©|copyright|\(c\))", r"dated", "accepted", "received", "preprint", "proceedings")
+    re.compile(rf"{words}[^\n]{{0,60}}?{_YEAR}", re.IGNORECASE | re.MULTILINE)
+    for words in (r"(?:©|copyright|\(c\))", r"^\W{0,3}(?:published|dated|accepted|received|preprint|proceedings|draft)")
 ]
 
 
@@ -38,14 +39,27 @@ def title(blocks: Sequence[Block], metadata: Mapping[str, str]) -> str:
     found = max(headings, key=lambda block: block.lines[0].size, default=None)
     if found:
         found.kind = "title"
+        _settle_front_matter(blocks, found)
     stated = " ".join(metadata.get("Title", "").split())
     if len(stated) > 4 and not _MACHINE_TITLE.match(stated):
         return stated
     return " ".join(_plain(line.text) for line in found.lines).replace(f"{HYPHEN} ", "") if found else ""
 
 
+def _settle_front_matter(blocks: Sequence[Block], found: Block) -> None:
+    """Names of authors are as large as headings, but no section begins with them."""
+    below = blocks[next(i for i, block in enumerate(blocks) if block is found) + 1 :]
+    for block in below:
+        if block.kind == "heading":
+            if block.pages[0] != found.pages[0] or _is_section(block.lines[0].text):
+                return
+            block.kind = "paragraph"
+
+
 def authors(blocks: Sequence[Block], metadata: Mapping[str, str]) -> tuple[str, ...]:
-    stated = [" ".join(name.split()) for name in re.split(r"[,;&]|\band\b", metadata.get("Author", ""))]
+    stated = [
+        " ".join(name.split()) for name in re.split(r"[,;&]|\band\b", _ADDRESS.sub("", metadata.get("Author", "")))
+    ]
     names = tuple(name for name in stated if " " in name and not _INSTITUTION.search(name))
     return names or tuple(dict.fromkeys(_names_below_title(blocks)))
 

@@ -57,6 +57,10 @@ class Run:
         return " ".join(word for _, _, word in self.words)
 
     @property
+    def length(self) -> int:
+        return sum(len(word) for _, _, word in self.words)
+
+    @property
     def top(self) -> float:
         return self.baseline - 0.75 * self.size
 

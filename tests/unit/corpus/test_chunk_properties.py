@@ -19,12 +19,15 @@ from tests.unit.corpus.losses import lost_characters
 
 PIECES = st.sampled_from(
     [
-        "# Heading", "Setext\n===", "## References", "A sentence here. Another e.g. one!", "word " * 60, "y" * 300,
+        "# Heading",
+        "Setext\n===", "## References", "A sentence here. Another e.g. one!", "word " * 60, "y" * 300,
         "- item one\n- item two\n\n  more", "1. first\n2. second", "| a | b |\n|---|---|\n" + "| 1 | two |\n" * 20,
         "```\ncode = 1\n\n# x\n```", "```", "$$\nx = 1\n$$", "$$", "<!-- gone -->", "<!--", "---", "> quote", "\t", " ",
         "漢字かな。" * 30, "🧪\u200d🔬e\u0301", "`a. B` $x. Y$ costs $5", "[1] A. Author. Title. 2020.", "<p>html</p>",
-        "[^1]: A note.\n    more of it", "Figure 1: A caption. Of two.", "![alt](a.png)", "+---+---+\n| a | b |\n+===+===+",
-        "<table>\n<tr><td>1</td></tr>\n\n</table>", "<figure>", "    indented code", "---\ntitle: x\n---", "\\[", "(" * 40,
+        "[^1]: A note.\n    more of it", "Figure 1: A caption. Of two.", "![alt](a.png)",
+        "+---+---+\n| a | b |\n+===+===+",
+        "<table>\n<tr><td>1</td></tr>\n\n</table>", "<figure>", "    indented code", "---\ntitle: x\n---", "\\[",
+        "(" * 40,
         "data:;base64," + "QUJD" * 80, "|" * 30, "\\begin{align}\nx &= 1\n\\end{align}", "~~~\n", "* * *", "…!?" * 9,
     ]
 )  # fmt: skip

@@ -19,7 +19,7 @@ def sentences(seed: int, count: int = 60) -> list[str]:
 def fingerprint(source: str, blocks: list[str]) -> Fingerprint:
     paper = PaperFingerprint()
     for block in blocks:
-        paper.add(block)
+        paper.add(block, "paragraph")
     return Fingerprint(
         source, paper.content_hash, paper.num_words, np.array(paper.signature), np.array(paper.block_hashes)
     )
@@ -81,8 +81,8 @@ def test_a_block_of_several_papers_is_boilerplate_and_one_that_a_paper_repeats_i
     refrain = "The reader may want to skip this section at first and come back to it later."
     papers = [fingerprint(f"{i}.md", [*sentences(i), note, *[refrain] * (4 if i == 1 else 0)]) for i in range(3)]
     verdict = judge(papers, settings(boilerplate_papers=3))
-    assert verdict.boilerplate == {PaperFingerprint().add(note)}
-    assert PaperFingerprint().add(refrain) in papers[1].block_hashes
+    assert verdict.boilerplate == {PaperFingerprint().add(note, "paragraph")}
+    assert PaperFingerprint().add(refrain, "paragraph") in papers[1].block_hashes
 
 
 def test_copies_of_one_paper_do_not_make_its_text_boilerplate():
@@ -91,4 +91,9 @@ def test_copies_of_one_paper_do_not_make_its_text_boilerplate():
 
 
 def test_short_blocks_are_never_boilerplate():
-    assert PaperFingerprint().add("Acknowledgements are here.") == 0
+    assert PaperFingerprint().add("Acknowledgements are here.", "paragraph") == 0
+
+
+def test_a_work_that_many_papers_cite_is_no_boilerplate():
+    entry = "[1] A. Author and B. Other. A title of several words. In Proceedings of a Conference, 2020."
+    assert PaperFingerprint().add(entry, "references") == 0
