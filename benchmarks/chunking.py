@@ -1,13 +1,15 @@
 """How fast markdown becomes chunks of at most 512 tokens, beside other chunkers with the same tokenizer.
 
-    python -m benchmarks.chunking PATH [--tokenizer FILE] [--rounds 5] [--max-tokens 512] [--give-up 20]
+    python -m benchmarks.chunking PATH [--tokenizer FILE] [--rounds 3] [--max-tokens 512] [--give-up 20]
 
 The peers: pip install -e ".[bench]"; a missing one is left out. Times are CPU seconds of this one process with all its
 threads, so other work on the machine hardly counts and threads are no advantage. In each round every contestant is
-built anew, so that it remembers no text, is warmed up with a single sentence, and reads all files; speeds are medians over the rounds, in 10^6 bytes of file
-a second. Before that each reads all files once in a process of its own, which gives the chunks that are judged. A file
-that takes longer than ``--give-up`` CPU seconds there is given up: it counts with that time, so the speed is an upper
-bound, and has no chunks.
+built anew, so that it remembers no text, is warmed up with 300 like sentences, and reads all files; speeds are medians
+over the rounds, in 10^6 bytes of file a second.
+
+Before that each reads all files once in a process of its own, which gives the chunks that are judged. A file that takes
+longer than ``--give-up`` CPU seconds there is given up: it counts with that time, so the speed is an upper bound, and
+has no chunks.
 """
 
 from __future__ import annotations
@@ -46,8 +48,9 @@ _LEAST_BYTES = 4000
 """Of a file whose speed is compared with other files': below it, the clock and the title search say more."""
 _ATOMIC = ("table", "code", "math")
 _TABLE_WIDTH = 150
-_WARM_UP = Paper("warm_up.md", b"# Title\n\nA sentence.\n", "# Title\n\nA sentence.\n")
-"""Read untimed: what a library sets up at its first call would all be charged to the first file."""
+_WARM_UP_TEXT = "# Title\n\n" + "".join(f"Sentence number {number} says something.\n\n" for number in range(300))
+_WARM_UP = Paper("warm_up.md", _WARM_UP_TEXT.encode(), _WARM_UP_TEXT)
+"""Read untimed: the threads and tables that a library sets up at first use would all be charged to the first file."""
 
 
 @dataclass
@@ -277,8 +280,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", help="folder with markdown files")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json; without it, that of Qwen2.5")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--max-tokens", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--max-tokens", type=int, default=312)
     parser.add_argument("--give-up", type=float, default=20, metavar="SECONDS")
     arguments = parser.parse_args()
     # Threads that wait for each other would cost CPU time; every library here can do with one.

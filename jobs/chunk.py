@@ -51,9 +51,8 @@ def run(context: StageContext) -> StageOutcome:
         verdict = judge([fingerprint_of(row) for row in summaries if row["content_hash"]], settings)
         if changed := sorted({bucket_of(source, len(buckets)) for source in _treated_otherwise(summaries, verdict)}):
             staged = {name: output.staging_path for name, output in context.outputs.items()}
-            again = replace(
-                task, verdict=verdict, earlier=EarlierFiles(context.outputs["chunks"].filesystem, staged, len(buckets))
-            )
+            earlier = EarlierFiles(context.outputs["chunks"].filesystem, staged, len(buckets))
+            again = replace(task, verdict=verdict, earlier=earlier, counter=None)
             kept = [row for row in summaries if bucket_of(row["source"], len(buckets)) not in changed]
             summaries = kept + _cut(again, changed)
     outcome = _outcome(summaries, {"cut_key": key, "buckets": len(buckets)})

@@ -20,7 +20,7 @@ from jobs.ray_session import on_cluster
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import GenerateQASettings
-from qa_core.dataset.checks import check_all, count_reasons, reject_row, require_yield
+from qa_core.dataset.checks import check_all, count_reasons, is_worth_asking, reject_row, require_yield
 from qa_core.dataset.quotas import drop_duplicates, select_rows
 from qa_core.dataset.splits import split_documents
 from qa_core.dataset.teachers import build_teacher
@@ -71,7 +71,8 @@ def _ask_batch(batch: pa.Table, settings: GenerateQASettings, seed: int, counter
     teacher = build_teacher(settings, seed)
     rows: list[Row] = []
     for chunk in batch.to_pylist():
-        accepted, rejected = check_all(teacher.propose(chunk), chunk, teacher.name, settings.max_answer_chars)
+        proposals = teacher.propose(chunk) if is_worth_asking(chunk, settings.min_density) else []
+        accepted, rejected = check_all(proposals, chunk, teacher.name, settings.max_answer_chars)
         rows += [{"accepted": {**row, "split": None}, "rejected": None} for row in accepted]
         rows += [{"accepted": None, "rejected": row} for row in rejected]
     counter.advance(batch.num_rows)

@@ -116,7 +116,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Cut papers into chunks.", ("papers", "chunks", "tokens"),
     ),
     Stage(
-        "generate-qa", "jobs.generate_qa", 1, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"),
+        "generate-qa", "jobs.generate_qa", 2, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"),
         _data("generate_qa"), "Make question/answer rows from chunks.",
         ("rows", "factual", "analytical", "comparative", "hypothetical"),
     ),

@@ -131,7 +131,7 @@ class ChunkSettings(Section):
     min_tokens: int = Field(16, ge=1)
     """Shorter chunks are rejected as ``too_short``, unless they are atomic (table, code, math, caption, footnote)."""
     segmentation: SegmentationSettings = StructuralSegmentation()
-    near_duplicate_similarity: float = Field(0.6, gt=0, le=1)
+    near_duplicate_similarity: float = Field(0.65, gt=0, le=1)
     """Of two papers that share at least this share of their phrases, the shorter one is left out."""
     boilerplate_papers: int = Field(3, ge=0)
     """A paragraph that stands in at least this many papers is left out of all of them; 0 keeps every one."""
@@ -180,6 +180,8 @@ class GenerateQASettings(Section):
     min_rows: int = Field(20, ge=1)
     """Fewer accepted rows than this fail the stage, with the reasons."""
     max_answer_chars: int = Field(600, ge=40)
+    min_density: Fraction = 0.35
+    """No question is made from a chunk of lower information density: it says too little to be asked about."""
     splits: SplitFractions = SplitFractions()
     compute: DataCompute = DataCompute(batch_size=64)
 

@@ -27,7 +27,7 @@ NUM_HASHES = 256
 _SEED = 17
 _PHRASE_WORDS = 3
 _BANDS = 64
-"""Of 4 values each: two papers of similarity 0.6 share at least one with a probability above 0.9998."""
+"""Of 4 values each: two papers of similarity 0.65 share at least one with a probability above 0.9999."""
 _MIN_PAPER_WORDS = 50
 """Shorter papers are near-duplicates only by chance."""
 _BOILERPLATE_KINDS = ("paragraph", "list")

@@ -19,7 +19,7 @@ from qa_core.corpus.readers.markdown import stated
 
 MAX_BYTES = 64 * 1024**2
 """Of a file that has to be read whole; far above any paper."""
-WINDOW_BYTES = 4 * 1024**2
+WINDOW_BYTES = 1024**2
 """Longer markdown is read in stretches of this size, so that one file cannot exhaust a worker."""
 _SNIFFED_BYTES = 1 << 14
 _TITLE_CHARS = 1 << 17

@@ -47,6 +47,11 @@ class YieldTooLow(UserError):
         return type(self), (self.accepted, self.min_rows, self.rejected)
 
 
+def is_worth_asking(chunk: Mapping[str, Any], min_density: float) -> bool:
+    """Whether questions are made from ``chunk``: never from what a paper cites or notes aside, nor from filler."""
+    return chunk["kind"] not in ("references", "footnote") and chunk["density"] >= min_density
+
+
 def problem(proposal: Proposal, chunk: Mapping[str, Any], max_answer_chars: int) -> str | None:
     """Why ``proposal`` cannot be a row, looked at alone; None when it can. ``chunk`` is the row it was read from."""
     if not _is_well_formed(proposal):

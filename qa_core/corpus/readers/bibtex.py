@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from qa_core.corpus.readers.latex_blocks import LatexBlocks
+from qa_core.corpus.readers.latex_macros import Shorthands
+from qa_core.corpus.readers.latex_tokens import Tokens
+
 _ENTRY = re.compile(r"@[A-Za-z]+\s*+\{\s*+([^\s,{}]++)\s*+,")
 _FIELD = re.compile(r"([A-Za-z][\w-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|(\d+)|(\{))")
 _BRACE = re.compile(r"[{}]")
+_MAX_LATEX = 2_000
+"""Characters of a field; a longer one is no name and no title."""
 _SHOWN = ("title", "journal", "booktitle", "publisher", "school", "institution", "volume", "pages", "year", "url")
 
 
 def references(bibtex: str) -> Iterator[tuple[str, int, int]]:
     """Each entry as "[key] Authors. Title. Journal, volume, pages, year.", with where it stands in ``bibtex``."""
     entries = list(_ENTRY.finditer(bibtex))
-    for entry, following in zip(entries, [*entries[1:], None], strict=True):
-        bound = following.start() if following else len(bibtex)
+    bounds = [*(entry.start() for entry in entries[1:]), len(bibtex)]
+    for entry, bound in zip(entries, bounds, strict=False):
         fields, end = _fields(bibtex, entry.end(), bound)
         authors = re.sub(r"\s+and\s+", " and ", fields.get("author", fields.get("editor", "")))
         parts = [authors, *(fields.get(name, "") for name in _SHOWN)]
@@ -32,9 +38,17 @@ def _fields(bibtex: str, start: int, bound: int) -> tuple[dict[str, str], int]:
         if match[4]:
             start = _closing_brace(bibtex, start, bound)
             value = bibtex[match.end() : start - 1]
-        fields.setdefault(match[1].lower(), " ".join(value.replace("{", "").replace("}", "").split()))
+        fields.setdefault(match[1].lower(), _plain(value))
     closing = bibtex.find("}", start, bound)
     return fields, closing + 1 if closing >= 0 else start
+
+
+def _plain(value: str) -> str:
+    """Without the braces that keep capitals, and with accents as letters."""
+    if "\\" in value and len(value) <= _MAX_LATEX:
+        tokens = Tokens(value)
+        return LatexBlocks(tokens, Shorthands(Tokens("")), {}).words(0, len(tokens.all))
+    return " ".join(value.replace("{", "").replace("}", "").split())
 
 
 def _closing_brace(text: str, start: int, bound: int) -> int:

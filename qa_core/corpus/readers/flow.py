@@ -45,6 +45,8 @@ class Flow:
         self.quoted = False
         self._lists: list[tuple[bool, int]] = []
         """Ordered or not, and the number of the next item."""
+        self._loose = False
+        """Items stand outside of any list, so that nothing says where it ends."""
         self._mark: str | None = None
         self._items = Line()
         self._notes: list[Line] = []
@@ -53,6 +55,7 @@ class Flow:
     def open_list(self, ordered: bool, first: str | None) -> None:
         number = int(first) if first and first.isascii() and first.isdigit() and len(first) < 7 else 1
         self._lists.append((ordered, number))
+        self._loose = False
 
     def close_list(self) -> None:
         if self._lists:
@@ -64,6 +67,7 @@ class Flow:
     def open_item(self) -> None:
         if not self._lists:
             self._lists.append((False, 1))
+            self._loose = True
         ordered, number = self._lists[-1]
         self._lists[-1] = (ordered, number + 1)
         indent = "   " * min(len(self._lists) - 1, 8)
@@ -75,7 +79,8 @@ class Flow:
         words = line.text()
         if not words:
             return
-        if self._mark is None and not self._items.parts:
+        if self._mark is None and (self._loose or not self._items.parts):
+            self._write_items()
             self._paragraph(words, line)
             return
         before = "\n" if self._items.parts else ""
@@ -85,9 +90,12 @@ class Flow:
     def settle(self) -> None:
         """Ends the paragraph and the list before a block of another kind."""
         self.flush()
+        self._write_items()
+        self._write_notes()
+
+    def _write_items(self) -> None:
         items, self._items = self._items, Line()
         self.writer.block("".join(items.parts), items.start, items.end)
-        self._write_notes()
 
     def next_note(self) -> str:
         self._note_count += 1

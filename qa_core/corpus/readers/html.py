@@ -26,7 +26,10 @@ def looks_like_html(text: str) -> bool:
 def read(data: bytes) -> Rendered:
     """Markdown with spans in characters; raises :class:`DocumentRejected` for a page without text."""
     page = Page(decode(data))
-    writer = render_page(page)
+    try:
+        writer = render_page(page)
+    except RecursionError as error:
+        raise DocumentRejected("damaged", "LaTeX nested too deeply in a bibliography") from error
     text = writer.text()
     if not text:
         raise DocumentRejected("damaged", "the page holds no text outside of scripts and navigation")

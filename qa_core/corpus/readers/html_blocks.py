@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import html
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from qa_core.corpus.readers import bibtex
-from qa_core.corpus.readers.grid import Cell, write_table
+from qa_core.corpus.readers.html_captions import Captions
+from qa_core.corpus.readers.html_code import Code, language_of
 from qa_core.corpus.readers.html_events import Event, Page, classes
-from qa_core.corpus.readers.flow import Flow, Line
-from qa_core.corpus.readers.html_math import inline_math, plain_style, split_text
-from qa_core.corpus.readers.html_survey import HEADINGS, Survey, is_chrome, note_target, survey
+from qa_core.corpus.readers.html_math import inline_math, split_text
+from qa_core.corpus.readers.html_notes import Notes
+from qa_core.corpus.readers.html_survey import HEADINGS, Survey, is_chrome, is_mark, note_target, survey
 from qa_core.corpus.readers.rendering import MarkdownWriter
 
 _BLOCK_TAGS = {
@@ -26,15 +23,6 @@ _INLINE_CODE = {"code", "kbd", "samp", "tt"}
 _FORMULAS = {"d-math", "dt-math", "math"}
 _NOTES = {"d-footnote", "dt-fn"}
 _CITATIONS = {"d-cite", "dt-cite"}
-_SKIPPED_MARKS = {"ltx_note_mark", "ltx_tag_note", "ltx_tag_item"}
-_CAPTION_START = re.compile(
-    r"(?:supplementary |extended data )?"
-    r"(?:fig(?:ure|\.)?|table|tab\.|listing|algorithm|scheme|box|chart|plate|video|movie|code|example)(?![a-z])",
-    re.IGNORECASE,
-)
-
-
-
 
 
 def render_page(page: Page) -> MarkdownWriter:
@@ -43,13 +31,11 @@ def render_page(page: Page) -> MarkdownWriter:
     return blocks.flow.writer
 
 
-class _Blocks(Tables, Notes, Code):
+class _Blocks(Captions, Notes, Code):
     def __init__(self, page: Page, known: Survey) -> None:
         super().__init__(page, known)
         self.in_main = known.main is None
         self.quotes = 0
-        self.figures: list[Any] = [None]
-        """Open figures, innermost last."""
 
     def run(self) -> None:
         for event in self.page.events(self._skip):
@@ -65,12 +51,7 @@ class _Blocks(Tables, Notes, Code):
         self.flow.settle()
 
     def _skip(self, node: Any) -> bool:
-        return (
-            is_chrome(node)
-            or id(node) in self.known.chrome
-            or (node.name == "span" and bool(node.attrs) and bool(classes(node) & _SKIPPED_MARKS))
-            or (node.name == "sup" and "ltx_note_mark" in classes(node))
-        )
+        return is_chrome(node) or id(node) in self.known.chrome or is_mark(node)
 
     def _text(self, event: Event) -> None:
         context = self.contexts[-1] if self.contexts else None
@@ -95,10 +76,12 @@ class _Blocks(Tables, Notes, Code):
             self._break(event)
         if not self.in_main:
             return
-        if name in _FORMULAS or name == "script":
-            self.enter_special(event)
+        if name == "script" and not (node.attrs.get("type") or "").startswith("math"):
+            self.open_context(event, self.close_bibliography, raw=True)
+        elif name in _FORMULAS or name == "script":
+            self.enter_formula(event)
         elif name in HEADINGS:
-            self.open_context(event, self._close_heading)
+            self.open_context(event, self.close_heading)
         elif name in ("ul", "ol") and not self.contexts:
             self.flow.open_list(name == "ol", node.attrs.get("start"))
         elif name == "li" and not self.contexts and not self.is_note(node):
@@ -110,7 +93,7 @@ class _Blocks(Tables, Notes, Code):
         elif name in ("tr", "td", "th"):
             self.enter_cell(event)
         elif name in ("figcaption", "caption"):
-            self.open_context(event, self._close_caption)
+            self.open_context(event, self.close_caption)
         elif name == "blockquote":
             self.quotes += 1
         elif name == "figure":
@@ -171,47 +154,8 @@ class _Blocks(Tables, Notes, Code):
         elif not self.contexts[-1].raw:
             self.line.space()
 
-    def _close_heading(self, context: Context, end: int) -> None:
-        if self.contexts:
-            self.line.join(context.line)
-            return
-        self.flow.settle()
-        self.flow.writer.heading(HEADINGS[context.node.name], context.line.text(), context.line.start, end)
-        self.flow.settle()
-
-    def _close_caption(self, context: Context, end: int) -> None:
-        words = context.line.text()
-        if not words:
-            return
-        if not _CAPTION_START.match(words):
-            of_table = context.node.name == "caption" or id(self.figures[-1]) in self.known.figures_with_table
-            words = f"{'Table' if of_table else 'Figure'}: {words}"
-        if self.contexts and self.contexts[-1].close != self.close_table:
-            self.line.join(context.line)
-            return
-        self.flow.settle()
-        self.flow.writer.paragraph(words, context.line.start, end)
-        self.flow.settle()
-
-    def enter_special(self, event: Event) -> None:
-        kind = event.node.attrs.get("type") or ""
-        if event.node.name == "math":
-            self.open_context(event, self._close_mathml, raw=True)
-        elif kind in ("text/bibtex", "text/bibliography"):
-            self.open_context(event, self._close_bibliography, raw=True)
-        else:
-            self.open_context(event, self._close_tex, raw=True)
-
 
 def _trimmed(text: str, start: int, end: int, offset: int) -> tuple[int, int]:
-    """``text[start:end]`` without white space around it, as places in the text that ``text`` stands in at ``offset``."""
+    """``text[start:end]`` without white space around it, counted from ``offset``."""
     part = text[start:end]
     return offset + end - len(part.lstrip()), offset + start + len(part.rstrip())
-
-
-
-
-
-
-
-

@@ -12,7 +12,7 @@ from qa_core.corpus.readers.html_events import Event, Page
 from qa_core.corpus.readers.html_survey import Survey
 
 _MAX_NESTING = 16
-"""Captions in cells in notes and so on; deeper ones join the words around them, for each level reads its words again."""
+"""Captions in cells in notes and so on; deeper ones join the words around them."""
 
 
 @dataclass

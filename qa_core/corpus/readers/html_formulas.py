@@ -10,6 +10,9 @@ from qa_core.corpus.readers.html_math import inline_math, plain_style
 
 
 class Formulas(Contexts):
+    def enter_formula(self, event: Event) -> None:
+        self.open_context(event, self._close_mathml if event.node.name == "math" else self._close_tex, raw=True)
+
     def formula(self, latex: str, display: bool, start: int, end: int) -> None:
         if display and not self.contexts:
             self.flow.settle()

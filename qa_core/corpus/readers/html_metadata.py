@@ -95,7 +95,7 @@ def _parse(text: str) -> Any:
 
 
 def _names(authors: Any) -> Iterator[str]:
-    """Names from the ways authors are listed: strings, ``{name: ...}``, ``{author: ...}`` or ``{<name>: <address>}``."""
+    """Authors are listed as strings, ``{name: ...}``, ``{author: ...}`` or ``{<name>: <address>}``."""
     for author in authors if isinstance(authors, list) else [authors]:
         if not isinstance(author, dict):
             yield _string(author)

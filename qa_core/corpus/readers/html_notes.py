@@ -30,9 +30,9 @@ class Notes(Contexts):
     def close_note_mark(self, context: Context, target: str, end: int) -> None:
         self.line.add(f"[^{_label(target)}]", context.line.start, end)
 
-    def _close_bibliography(self, context: Context, end: int) -> None:
+    def close_bibliography(self, context: Context, end: int) -> None:
         source = "".join(context.line.parts)
-        offset = self.page.source.find(source, context.line.start)
+        offset = max(self.page.source.find(source, context.line.start), 0)
         self.flow.settle()
         entries = list(bibtex.references(source))
         if entries:

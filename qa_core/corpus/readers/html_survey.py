@@ -24,6 +24,8 @@ _CHROME_CLASSES = {
 _CHROME_ROLES = {"banner", "contentinfo", "doc-backlink", "doc-toc", "navigation", "search"}
 _BACK_LINK = {"footnote-back", "footnote-backref", "reversefootnote"}
 _LAYOUT_CONTENT = {*HEADINGS, "figure", "pre", "table"}
+_ITEM_TAGS = {"ltx_tag_item", "ltx_tag_itemize", "ltx_tag_enumerate"}
+_MARK_LENGTH, _MARK_NODES = 4, 20
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _NOTE_TARGET = re.compile(r"#((?:user-content-)?(?:fn|footnote|endnote|note)[-_:.]?\w+)", re.IGNORECASE)
 
@@ -100,6 +102,28 @@ def is_chrome(node: Any) -> bool:
     if "hidden" in attrs or attrs.get("aria-hidden") == "true" or _HIDDEN.search(attrs.get("style") or ""):
         return not any("mathml" in part for part in names)
     return False
+
+
+def is_mark(node: Any) -> bool:
+    """Numbers of notes and bullets of items that LaTeXML writes out, where markdown has marks of its own."""
+    if node.name not in ("span", "sup") or not node.attrs:
+        return False
+    names = classes(node)
+    if names & {"ltx_note_mark", "ltx_tag_note"}:
+        return True
+    return bool(names & _ITEM_TAGS) and node.parent.name == "li" and _is_short(node)
+
+
+def _is_short(node: Any) -> bool:
+    """No longer than "(iv)"; a longer tag is the term of a described item."""
+    stack, length = [node], 0
+    for _ in range(_MARK_NODES):
+        if not stack:
+            break
+        child = stack.pop()
+        length += len(child.data.strip()) if child.name == "#text" else 0
+        stack.extend(child.children or ())
+    return length <= _MARK_LENGTH
 
 
 def is_content_script(node: Any) -> bool:

@@ -32,7 +32,6 @@ def read(data: bytes) -> Rendered:
 
 
 def _render(blocks: LatexBlocks, front: Front) -> None:
-    tokens = blocks.tokens
     flow = blocks.flow
     if front.title:
         flow.writer.heading(1, front.title, *front.title_span)

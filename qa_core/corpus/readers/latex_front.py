@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from qa_core.corpus.readers.latex_blocks import LatexBlocks, without_marks
+from qa_core.corpus.readers.latex_blocks import LatexBlocks
+from qa_core.corpus.readers.latex_commands import without_marks
 from qa_core.corpus.readers.latex_tokens import Tokens
 
 _TITLES = {r"\title", r"\icmltitle", r"\Title"}
@@ -14,11 +15,22 @@ _ADDRESSES = {r"\affil", r"\affiliation", r"\institute", r"\address", r"\email",
 """Printed, though they may stand before the body."""
 _DATES = {r"\date", r"\acmYear", r"\copyrightyear", r"\pubyear", r"\acmConference"}
 _BETWEEN_AUTHORS = {r"\and", r"\And", r"\AND", r"\quad", r"\qquad"}
-_NOT_NAMES = {r"\thanks", r"\footnote", r"\footnotemark", r"\inst", r"\textsuperscript", r"\orcidID", r"\email", r"\texttt"}
+_NOT_NAMES = {
+    r"\thanks",
+    r"\footnote",
+    r"\footnotemark",
+    r"\inst",
+    r"\textsuperscript",
+    r"\orcidID",
+    r"\email",
+    r"\texttt",
+}
 _STATED = _TITLES | _AUTHORS | _DATES | _ADDRESSES
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _MARKS = re.compile(r"[\d*†‡§¶,]+$")
-_NO_NAME = re.compile(r"@|\d|\b(?:universit|institut|department|school|college|laborator|research|inc\b)", re.IGNORECASE)
+_NO_NAME = re.compile(
+    r"@|\d|\b(?:universit|institut|department|school|college|laborator|research|inc\b)", re.IGNORECASE
+)
 
 
 @dataclass

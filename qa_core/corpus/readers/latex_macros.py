@@ -21,25 +21,24 @@ SYMBOLS = {
     "textless": "<", "textgreater": ">", "textdegree": "°", "textmu": "µ", "textpm": "±", "texttimes": "×",
     "textquotedblleft": "“", "textquotedblright": "”", "textquoteleft": "‘", "textquoteright": "’",
     "LaTeX": "LaTeX", "TeX": "TeX", "BibTeX": "BibTeX", "and": "; ", "And": "; ", "AND": "; ", "quad": " ",
-    "qquad": " ", "space": " ", "newline": " ", "linebreak": " ", "tabularnewline": " ", "newblock": " ", "enspace": " ",
-    "thinspace": " ", "slash": "/", "ie": "i.e.", "eg": "e.g.", "etal": "et al.", "etc": "etc.",
+    "qquad": " ", "space": " ", "newline": " ", "linebreak": " ", "tabularnewline": " ", "newblock": " ",
+    "enspace": " ", "thinspace": " ", "slash": "/", "ie": "i.e.", "eg": "e.g.", "etal": "et al.", "etc": "etc.",
 }  # fmt: skip
 """Commands for a character or a few; the last ones are shorthands that many classes define."""
 
 DROPPED: dict[str, int] = {
     "label": 1, "vspace": 1, "hspace": 1, "includegraphics": 1, "bibliographystyle": 1, "bibliography": 1, "input": 1,
     "include": 1, "addbibresource": 1, "usepackage": 1, "documentclass": 1, "setlength": 2, "addtolength": 2,
-    "setcounter": 2, "addtocounter": 2, "pagestyle": 1, "thispagestyle": 1, "pagenumbering": 1, "nocite": 1, "todo": 1,
-    "color": 1, "textcolor": 1, "colorbox": 1, "cellcolor": 1, "rowcolor": 1, "definecolor": 3, "fontsize": 2,
-    "selectlanguage": 1, "hypersetup": 1, "lstset": 1, "captionsetup": 1, "graphicspath": 1, "cmidrule": 1, "cline": 1,
-    "specialrule": 3, "resizebox": 2, "scalebox": 1, "rotatebox": 1, "raisebox": 1, "parbox": 1, "rule": 2,
-    "hyphenation": 1, "phantom": 1, "hphantom": 1, "vphantom": 1, "newtheorem": 2, "theoremstyle": 1, "newlength": 1,
-    "newcounter": 1, "newcommand": 2, "renewcommand": 2, "providecommand": 2, "DeclareMathOperator": 2, "newif": 0,
-    "newenvironment": 3, "renewenvironment": 3, "DeclareRobustCommand": 2, "columnwidth": 0, "textwidth": 0, "arraystretch": 0,
-    "linewidth": 0, "tabcolsep": 0, "title": 1, "author": 1, "date": 1, "icmltitle": 1, "icmlauthor": 2, "thanks": 1,
-    "titlerunning": 1, "authorrunning": 1, "icmltitlerunning": 1, "inst": 1, "orcidID": 1, "footnotemark": 0,
-    "hypertarget": 1, "phantomsection": 0, "addcontentsline": 3, "markboth": 2, "markright": 1, "subfloat": 0,
-    "bibinfo": 1, "bibnamefont": 0, "bibfnamefont": 0, "vskip": 0, "hskip": 0, "citenamefont": 0,
+    "setcounter": 2, "addtocounter": 2, "pagestyle": 1, "thispagestyle": 1, "pagenumbering": 1, "nocite": 1,
+    "todo": 1, "color": 1, "textcolor": 1, "colorbox": 1, "cellcolor": 1, "rowcolor": 1, "definecolor": 3,
+    "fontsize": 2, "selectlanguage": 1, "hypersetup": 1, "lstset": 1, "captionsetup": 1, "graphicspath": 1,
+    "cmidrule": 1, "cline": 1, "specialrule": 3, "resizebox": 2, "scalebox": 1, "rotatebox": 1, "raisebox": 1,
+    "parbox": 1, "rule": 2, "hyphenation": 1, "phantom": 1, "hphantom": 1, "vphantom": 1, "newtheorem": 2,
+    "theoremstyle": 1, "newlength": 1, "newcounter": 1, "newcommand": 2, "renewcommand": 2, "providecommand": 2,
+    "DeclareMathOperator": 2, "newenvironment": 3, "renewenvironment": 3, "DeclareRobustCommand": 2, "title": 1,
+    "author": 1, "date": 1, "icmltitle": 1, "icmlauthor": 2, "thanks": 1, "titlerunning": 1, "authorrunning": 1,
+    "icmltitlerunning": 1, "inst": 1, "orcidID": 1, "hypertarget": 1, "addcontentsline": 3, "markboth": 2,
+    "markright": 1, "bibinfo": 1,
 }  # fmt: skip
 """How many arguments of a command are no text; what follows them is."""
 

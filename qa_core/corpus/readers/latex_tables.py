@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qa_core.corpus.readers.grid import Cell
 
 if TYPE_CHECKING:
-    from qa_core.corpus.readers.latex_blocks import LatexBlocks
+    from qa_core.corpus.readers.latex_walk import Walk
 
 _RULES = {
     r"\hline", r"\toprule", r"\midrule", r"\bottomrule", r"\cmidrule", r"\cline", r"\endhead", r"\endfirsthead",
@@ -18,7 +18,7 @@ _ROW_ENDS = {r"\tabularnewline", r"\cr"}
 _TRIM = re.compile(r"\([lr]+\)")
 
 
-def table_rows(blocks: LatexBlocks, first: int, stop: int) -> list[list[Cell]]:
+def table_rows(blocks: Walk, first: int, stop: int) -> list[list[Cell]]:
     """Cells with their spans; a caption among the rows goes before the table."""
     rows: list[list[Cell]] = [[]]
     start = i = first
@@ -41,7 +41,7 @@ def table_rows(blocks: LatexBlocks, first: int, stop: int) -> list[list[Cell]]:
     return _without_placeholders([row for row in rows if row])
 
 
-def _after_rule(blocks: LatexBlocks, i: int) -> int:
+def _after_rule(blocks: Walk, i: int) -> int:
     """``\\cmidrule[1pt](lr){2-3}`` and its like."""
     i += 1
     tokens = blocks.tokens
@@ -54,12 +54,12 @@ def _after_rule(blocks: LatexBlocks, i: int) -> int:
     return i
 
 
-def _cell(blocks: LatexBlocks, first: int, stop: int) -> Cell:
+def _cell(blocks: Walk, first: int, stop: int) -> Cell:
     tokens = blocks.tokens
     columns = rows = 1
     i = tokens.skip_space(first)
     while i < stop and (name := tokens.all[i].text) in (r"\multicolumn", r"\multirow"):
-        arguments = []
+        arguments: list[tuple[int, int]] = []
         j = i + 1
         while len(arguments) < 3 and (group := tokens.group(j) or tokens.group(j, "[")):
             if tokens.all[group[0] - 1].text == "{":

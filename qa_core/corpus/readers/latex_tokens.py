@@ -10,7 +10,17 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-VERBATIM = ("verbatim", "Verbatim", "BVerbatim", "lstlisting", "minted", "alltt", "comment", "filecontents", "tikzpicture")
+VERBATIM = (
+    "verbatim",
+    "Verbatim",
+    "BVerbatim",
+    "lstlisting",
+    "minted",
+    "alltt",
+    "comment",
+    "filecontents",
+    "tikzpicture",
+)
 """Environments in which a backslash is no command, or whose content is no text."""
 
 _TOKEN = re.compile(

@@ -85,7 +85,7 @@ class _Builder:
             return
         block = Block(kind, [line], mark)
         self.open = block
-        if kind in ("table", "caption", "footnote"):
+        if kind in ("table", "caption", "footnote") or self._is_aside(line, kind):
             self.floating.append(block)
         elif kind == "paragraph" and self.paragraph and self.floating and _goes_on(self.paragraph, line, self.body):
             self.paragraph.lines.append(line)
@@ -96,6 +96,11 @@ class _Builder:
             self.paragraph = block if kind in ("paragraph", "item", "reference") else None
         if kind == "heading":
             self.in_references = bool(_REFERENCES.fullmatch(NUMBERED.sub("", line.text.strip())))
+
+    def _is_aside(self, line: Line, kind: BlockKind) -> bool:
+        """Small print in the middle of a sentence, such as a copyright notice at the foot of the page."""
+        small = kind == "paragraph" and line.size < 0.92 * self.body
+        return small and self.paragraph is not None and not _SENTENCE_END.search(self.paragraph.lines[-1].text)
 
     def _settle(self) -> None:
         self.blocks += self.floating

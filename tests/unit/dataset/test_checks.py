@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from qa_core.dataset.checks import YieldTooLow, check_all, problem, reject_row, require_yield, stands_alone
+from qa_core.dataset.checks import (
+    YieldTooLow, check_all, is_worth_asking, problem, reject_row, require_yield, stands_alone,
+)  # fmt: skip
 from qa_core.dataset.teachers import Evidence, Proposal
 
 TEXT = "Intro. A block holds 16 tokens by default. End."
@@ -27,6 +29,13 @@ def reason(**changes: object) -> str | None:
 
 def test_a_sound_proposal_has_no_problem() -> None:
     assert reason() is None
+
+
+def test_no_question_is_made_from_references_footnotes_and_filler() -> None:
+    assert is_worth_asking({"kind": "prose", "density": 0.5}, 0.35)
+    assert not is_worth_asking({"kind": "references", "density": 0.9}, 0.35)
+    assert not is_worth_asking({"kind": "footnote", "density": 0.9}, 0.35)
+    assert not is_worth_asking({"kind": "prose", "density": 0.3}, 0.35)
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,8 @@ def test_a_paper_keeps_its_structure_in_reading_order() -> None:
         "## Abstract",
         r"FlashTree needs $O(n \log n)$ memory and is $3.2\times$ faster at 95% occupancy.",
         "## Introduction",
-        "Transformers [vaswani2017, dao2022] are limited. Prior work [see kitaev2020, Sec. 2] trades exactness—e.g., by "
-        r"hashing. In §\ref{sec:method} “exact” is linear.[^3]",
+        "Transformers [vaswani2017, dao2022] are limited. Prior work [see kitaev2020, Sec. 2] trades exactness—e.g., "
+        r"by hashing. In §\ref{sec:method} “exact” is linear.[^3]",
         "[^3]: In words of fast memory.",
         "Contributions. We",
         "- prove a bound of $\\Omega(n^2)$;\n- give a kernel that\n   1. tiles queries, and\n   2. recomputes;",
@@ -163,14 +163,17 @@ def test_the_source_of_every_block_holds_its_words() -> None:
     stated = {"Abstract", "References", "Figure", "Table", "Theorem", "Listing", "FlashTree", "mathbb", "operatorname"}
     for block, source in zip(blocks(rendered), sources(rendered, PAPER), strict=True):
         words = set(re.findall(r"[A-Za-z]{3,}", block)) - stated
-        assert {word for word in words if word not in source} == set(), block
+        assert {word for word in words if word not in source and word != "python"} == set(), block
 
 
 def test_no_word_of_the_body_is_lost() -> None:
     body = PAPER[PAPER.index(r"\begin{abstract}") : PAPER.index(r"\end{document}")]
-    body = re.sub(r"(?<!\\)%.*|\\(?:label|includegraphics\[[^]]*\]|begin|end|href)\{[^}]*\}|\\[A-Za-z]+|\[[^][]*[=t]\S*\]", " ", body)
-    shown = set(re.findall(r"\w{4,}", render(PAPER).text))
-    assert set(re.findall(r"[A-Za-z]{4,}", body)) - shown <= {"Stra", "ngstr", "Short", "hskip"}
+    for dropped in (r"(?<!\\)%.*", r"\\(?:label|begin|end|href)\{[^}]*\}", r"\\includegraphics.*", r"\\[A-Za-z]+"):
+        body = re.sub(dropped, " ", body)
+    lost = set(re.findall(r"[^\W\d_]\w{3,}", body)) - set(re.findall(r"\w{4,}", render(PAPER).text))
+    options = {"leftmargin", "Short", "language", "Python", "caption"}
+    halves_of_accented_words = {"Stra", "ngstr"}
+    assert lost <= options | halves_of_accented_words
 
 
 def test_spans_begin_and_end_with_the_words() -> None:
@@ -187,7 +190,9 @@ def test_only_the_document_environment_is_read() -> None:
 
 
 def test_an_abstract_before_the_body_is_kept() -> None:
-    assert render("\\abstract{Short.}\n\\begin{document}Body.\\end{document}").text == "## Abstract\n\nShort.\n\nBody.\n"
+    assert (
+        render("\\abstract{Short.}\n\\begin{document}Body.\\end{document}").text == "## Abstract\n\nShort.\n\nBody.\n"
+    )
 
 
 def test_authors_of_a_line_are_told_from_their_addresses() -> None:
@@ -222,6 +227,10 @@ def test_captions_with_their_own_number_stay_as_they_are() -> None:
     assert render("\\begin{figure}\\caption{Figure 3: Loss.}\\end{figure}").text == "Figure 3: Loss.\n"
 
 
+def test_options_that_are_printed_are_kept() -> None:
+    assert render("\\subfloat[Left half.]{\\includegraphics{a}} \\includegraphics[width=3cm]{b}").text == "Left half.\n"
+
+
 def test_algorithms_become_lists_of_their_lines() -> None:
     source = "\\begin{algorithmic}\\Require $n$\\State $x$\\For{$i$}\\State $y$\\EndFor\\end{algorithmic}"
     assert render(source).text == "- Require $n$\n- $x$\n- For $i$\n- $y$\n"
@@ -229,6 +238,10 @@ def test_algorithms_become_lists_of_their_lines() -> None:
 
 def test_drawings_and_spacing_are_left_out() -> None:
     assert render("a\\vskip 0.3in plus 1pt b\\hspace{2em}\\begin{tikzpicture}\\draw;\\end{tikzpicture}").text == "a b\n"
+
+
+def test_arguments_of_unknown_commands_stay_apart() -> None:
+    assert render("\\person[x]{Ann Lee}{MIT} and \\mbox{one}word").text == "Ann Lee MIT and oneword\n"
 
 
 def test_unclosed_marks_are_text() -> None:
@@ -287,7 +300,7 @@ def test_time_is_linear_in_hostile_sources(piece: str) -> None:
         return time.process_time() - start
 
     seconds(100)
-    assert seconds(8_000) < 16 * seconds(1_000) + 0.2
+    assert seconds(4_000) < 16 * seconds(500) + 0.2
 
 
 def test_deep_but_closed_nesting_takes_linear_time() -> None:
