@@ -86,6 +86,8 @@ def read_papers(folder: str) -> list[Paper]:
                 papers.append(Paper(file.source, data, document.text))
             else:
                 print(f"left out {file.source}: not markdown")
+    if not papers:
+        raise UserError(f"{folder} holds no markdown that can be read", "Give a folder with papers.")
     return papers
 
 

@@ -164,7 +164,7 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     """Where the white space between two columns is, if there are two."""
     if len(lines) < 2 * _MIN_COLUMN_LINES:
         return None
-    start, end = min(line.x0 for line in lines), max(line.x1 for line in lines)
+    start, end = min(line.x0 for line in lines), max(max(line.x0, line.x1) for line in lines)
     if end - start < 2 * _MIN_COLUMN_WIDTH:
         return None
     bins = int((end - start) / _BIN) + 2

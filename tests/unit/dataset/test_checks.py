@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 
 from qa_core.dataset.checks import (
-    YieldTooLow, check_all, is_worth_asking, problem, reject_row, require_yield, stands_alone,
+    YieldTooLow,
+    check_all,
+    is_worth_asking,
+    problem,
+    reject_row,
+    require_yield,
+    stands_alone,
 )  # fmt: skip
 from qa_core.dataset.teachers import Evidence, Proposal
 
