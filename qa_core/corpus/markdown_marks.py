@@ -33,7 +33,7 @@ _REFERENCE_ENTRY = re.compile(r"\s*\[\d{1,3}\]:?\s")
 _DATED = re.compile(r"\b(?:19|20)\d\d\b|https?://|arXiv", re.IGNORECASE)
 _CAPTION = re.compile(
     r"[ \t]*[*_]{0,3}(?:Figure|Fig\.?|Table|Tab\.|Algorithm|Listing|Scheme|Box|[图圖図表])"
-    r"[ \t]*[A-Z]?\d+[a-z]?(?:[.-]\d+)*[*_]{0,3}(?:[ \t]*[:.|—–：]|[ \t]+(?=[A-Z(])|[ \t]*$)",
+    r"[ \t]*[A-Z]?\d+[a-z]?(?:[.-]\d+)*[*_]{0,3}(?:[ \t]*[:.|—–：]|[ \t]+-[ \t]|[ \t]+(?=[A-Z(])|[ \t]*$)",
     re.MULTILINE,
 )
 _IMAGES_ONLY = re.compile(r"(?:\s*!\[[^\]]*\](?:\([^()\n]*\)|\[[^\]\n]*\])(?:\{[^{}]*\})?)+\s*")

@@ -9,7 +9,7 @@ from qa_core.corpus.documents import SourceMap, SpanUnit
 
 _GAP = "\n\n"
 # What would begin a block of its own if a plain paragraph started with it.
-_BLOCK_MARK = re.compile(r"[#>|~`]|[-*+][ \t]|(?:-{3,}|={3,})$|\$\$|\\\[|\\begin\{|<!--")
+_BLOCK_MARK = re.compile(r"[#>|]|~{3}|`{3}|[-*+][ \t]|(?:-{3,}|={3,})$|\$\$|\\\[|\\begin\{|<!--")
 _NUMBERED = re.compile(r"(\d{1,9})([.)])(?=[ \t]|$)")
 
 

@@ -226,7 +226,8 @@ def test_footnotes_and_references_share_no_chunk_with_prose(tokenizer_file: Path
 def test_boilerplate_is_left_out_and_named(tokenizer_file: Path):
     document = read_document("a.md", b"# A\n\nOne.\n\nAll rights reserved.\n\nTwo.\n")
     settings = ChunkSettings(max_tokens=64, overlap_tokens=0, min_tokens=1)
-    done = Chunker(tokenizer_file, settings).chunk(document, lambda block, kind: kind == "paragraph" and "rights" in block)
+    chunker = Chunker(tokenizer_file, settings)
+    done = chunker.chunk(document, lambda block, kind: kind == "paragraph" and "rights" in block)
     assert texts(done.chunks) == ["One.", "Two."]
     assert [(row["reason"], row["detail"]) for row in done.rejected] == [
         ("boilerplate", "characters 11 to 31: All rights reserved.")

@@ -92,6 +92,51 @@ def test_text_after_a_comment_is_kept_and_an_open_comment_hides_nothing():
     assert kinds("<!-- open\n\n# H\n\ntext") == ["paragraph", "heading", "paragraph"]
 
 
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "Figure 3: The layers.", "**Table 2.** Results of all runs.", "Fig. 4a | A plot", "_Figure 1 - The paths._",
+        "Table 1 Characteristics of the herd.", "Algorithm 2", "图 3：模型结构", "![A plot of the loss](loss.png){#fig:1}",
+        "![one](a.png)\n![two](b.png)",
+    ],
+)  # fmt: skip
+def test_captions_and_images_are_told_from_prose(caption: str):
+    assert parsed(f"Text.\n\n{caption}\n\nMore.") == [
+        ("paragraph", "Text."), ("caption", caption), ("paragraph", "More."),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["Table 1 shows it.", "Figures are shown.", "See ![this](a.png) image.", "Table"])
+def test_prose_about_a_figure_is_no_caption(text: str):
+    assert kinds(text) == ["paragraph"]
+
+
+def test_a_footnote_goes_on_over_wrapped_and_indented_lines():
+    notes = ["[^1]: The first\nis wrapped.", "[^two]: The second.\n\n    Its second paragraph."]
+    assert parsed(f"Text[^1].\n\n{notes[0]}\n{notes[1]}\n\nMore.") == [
+        ("paragraph", "Text[^1]."), ("footnote", notes[0]), ("footnote", notes[1]), ("paragraph", "More."),
+    ]  # fmt: skip
+
+
+def test_entries_of_a_bibliography_are_references_also_without_a_heading():
+    assert kinds("[1] A. Author. A title. 2021.") == ["references"]
+    assert kinds("[1] is cited here without a date.") == ["paragraph"]
+
+
+def test_grid_tables_and_html_tables_are_whole():
+    grid = "+---+---+\n| a | b |\n+===+===+\n| 1 | 2 |\n+---+---+"
+    html = "<table>\n<tr><td>1</td></tr>\n\n<tr><td>2</td></tr>\n</table>"
+    assert parsed(f"{grid}\n\n{html}\nafter") == [("table", grid), ("table", html), ("paragraph", "after")]
+    assert kinds("<table>\n<tr>\n\nnever closed") == ["paragraph", "paragraph"]
+
+
+def test_indented_lines_after_a_blank_one_are_code():
+    assert parsed("Text:\n\n    x = 1\n\n    y = 2\n\nMore") == [
+        ("paragraph", "Text:"), ("code", "    x = 1\n\n    y = 2"), ("paragraph", "More"),
+    ]  # fmt: skip
+    assert kinds("Text\n    wrapped") == ["paragraph"]
+
+
 def test_embedded_data_is_cut_out_of_the_block_around_it():
     blob = ";base64," + "iVBORw0KGgo" * 40
     text = f'before <img alt="a plot" src="data:image/png{blob}" /> after'
@@ -125,6 +170,12 @@ def test_blocks_come_in_order_and_do_not_overlap():
         "` a\n",
         "> - # \n",
         "\\begin{align}\n",
+        "<table>\n",
+        "[^1]: a\n",
+        "+--+\n",
+        "![a](b)\n",
+        "    a\n\n",
+        "# a\n=\n",
     ],
 )
 def test_time_grows_with_the_text_and_not_with_its_square(piece: str):

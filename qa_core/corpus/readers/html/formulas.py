@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from qa_core.corpus.readers.html_contexts import Context, Contexts
-from qa_core.corpus.readers.html_events import Event
-from qa_core.corpus.readers.html_math import inline_math, plain_style
+from qa_core.corpus.readers.html.contexts import Context, Contexts
+from qa_core.corpus.readers.html.events import Event
+from qa_core.corpus.readers.html.math import inline_math, plain_style
 
 
 class Formulas(Contexts):

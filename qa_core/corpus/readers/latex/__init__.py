@@ -6,10 +6,10 @@ import re
 
 from qa_core.corpus.documents import DocumentRejected, Rendered
 from qa_core.corpus.readers.decoding import decode
-from qa_core.corpus.readers.latex_blocks import LatexBlocks
-from qa_core.corpus.readers.latex_front import Front, read_front
-from qa_core.corpus.readers.latex_macros import Shorthands
-from qa_core.corpus.readers.latex_tokens import Tokens
+from qa_core.corpus.readers.latex.blocks import LatexBlocks
+from qa_core.corpus.readers.latex.front import Front, read_front
+from qa_core.corpus.readers.latex.macros import Shorthands
+from qa_core.corpus.readers.latex.tokens import Tokens
 
 _STATEMENT = re.compile(r"\\newtheorem\*?\{([^{}]{1,60})\}(?:\[[^\[\]]{0,60}\])?\{([^{}\\]{1,60})\}")
 

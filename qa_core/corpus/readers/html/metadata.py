@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from qa_core.corpus.readers.html_events import Page, classes
+from qa_core.corpus.readers.html.events import Page, classes
 
 _MAX_FRONT_MATTER = 65_536
 """Characters; YAML is read slowly, and no front matter is longer."""

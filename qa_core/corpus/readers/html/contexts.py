@@ -8,8 +8,8 @@ from typing import Any
 
 from qa_core.corpus.readers.flow import Flow, Line
 from qa_core.corpus.readers.grid import Cell
-from qa_core.corpus.readers.html_events import Event, Page
-from qa_core.corpus.readers.html_survey import Survey
+from qa_core.corpus.readers.html.events import Event, Page
+from qa_core.corpus.readers.html.survey import Survey
 
 _MAX_NESTING = 16
 """Captions in cells in notes and so on; deeper ones join the words around them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qa_core.corpus.readers.latex_macros import ACCENTS, SYMBOLS, accented
-from qa_core.corpus.readers.latex_walk import Walk
+from qa_core.corpus.readers.latex.macros import ACCENTS, SYMBOLS, accented
+from qa_core.corpus.readers.latex.walk import Walk
 
 
 class Characters(Walk):

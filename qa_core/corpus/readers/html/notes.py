@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qa_core.corpus.readers import bibtex
-from qa_core.corpus.readers.html_contexts import Context, Contexts
-from qa_core.corpus.readers.html_events import Event
+from qa_core.corpus.readers.html import bibtex
+from qa_core.corpus.readers.html.contexts import Context, Contexts
+from qa_core.corpus.readers.html.events import Event
 
 
 class Notes(Contexts):

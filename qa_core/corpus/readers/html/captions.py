@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qa_core.corpus.readers.html_contexts import Context
-from qa_core.corpus.readers.html_events import Page
-from qa_core.corpus.readers.html_survey import HEADINGS, Survey
-from qa_core.corpus.readers.html_tables import Tables
+from qa_core.corpus.readers.html.contexts import Context
+from qa_core.corpus.readers.html.events import Page
+from qa_core.corpus.readers.html.survey import HEADINGS, Survey
+from qa_core.corpus.readers.html.tables import Tables
 
 _CAPTION_START = re.compile(
     r"(?:supplementary |extended data )?"

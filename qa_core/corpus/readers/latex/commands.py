@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 
-from qa_core.corpus.readers.latex_environments import HEADED
-from qa_core.corpus.readers.latex_macros import ACCENTS, DROPPED, SYMBOLS
-from qa_core.corpus.readers.latex_marks import CITATION, REFERENCE, Marks
+from qa_core.corpus.readers.latex.environments import HEADED
+from qa_core.corpus.readers.latex.macros import ACCENTS, DROPPED, SYMBOLS
+from qa_core.corpus.readers.latex.marks import CITATION, REFERENCE, Marks
 
 _SECTIONS = {
     "part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5, "subparagraph": 6,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from qa_core.corpus.readers.latex_characters import inline_code, typeset
-from qa_core.corpus.readers.latex_commands import Commands
-from qa_core.corpus.readers.latex_environments import Environments
-from qa_core.corpus.readers.latex_macros import Shorthands
-from qa_core.corpus.readers.latex_tokens import Tokens
+from qa_core.corpus.readers.latex.characters import inline_code, typeset
+from qa_core.corpus.readers.latex.commands import Commands
+from qa_core.corpus.readers.latex.environments import Environments
+from qa_core.corpus.readers.latex.macros import Shorthands
+from qa_core.corpus.readers.latex.tokens import Tokens
 
 _STATEMENTS = {
     "theorem", "lemma", "corollary", "proposition", "definition", "remark", "example", "proof", "assumption", "claim",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from qa_core.corpus.readers.latex_blocks import LatexBlocks
-from qa_core.corpus.readers.latex_commands import without_marks
-from qa_core.corpus.readers.latex_tokens import Tokens
+from qa_core.corpus.readers.latex.blocks import LatexBlocks
+from qa_core.corpus.readers.latex.commands import without_marks
+from qa_core.corpus.readers.latex.tokens import Tokens
 
 _TITLES = {r"\title", r"\icmltitle", r"\Title"}
 _AUTHORS = {r"\author", r"\icmlauthor", r"\Author"}

@@ -6,9 +6,9 @@ import re
 
 from qa_core.corpus.documents import DocumentRejected, Rendered
 from qa_core.corpus.readers.decoding import decode
-from qa_core.corpus.readers.html_blocks import render_page
-from qa_core.corpus.readers.html_events import Page
-from qa_core.corpus.readers.html_metadata import read_metadata
+from qa_core.corpus.readers.html.blocks import render_page
+from qa_core.corpus.readers.html.events import Page
+from qa_core.corpus.readers.html.metadata import read_metadata
 
 _LOOK_AT = 65_536
 """Characters of a file that are looked at to tell HTML from markdown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qa_core.corpus.readers.latex_characters import Characters
+from qa_core.corpus.readers.latex.characters import Characters
 
 CITATION = re.compile(r"\\(?:(?:full|foot|auto|paren|text|super|online)?[cC]ite[a-zA-Z]*)\*?")
 REFERENCE = re.compile(r"\\(?:auto|eq|page|name|c|C|v|V|sub|th)?ref\*?")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from qa_core.corpus.readers.html_captions import Captions
-from qa_core.corpus.readers.html_code import Code, language_of
-from qa_core.corpus.readers.html_events import Event, Page, classes
-from qa_core.corpus.readers.html_math import inline_math, split_text
-from qa_core.corpus.readers.html_notes import Notes
-from qa_core.corpus.readers.html_survey import HEADINGS, Survey, is_chrome, is_mark, note_target, survey
+from qa_core.corpus.readers.html.captions import Captions
+from qa_core.corpus.readers.html.code import Code, language_of
+from qa_core.corpus.readers.html.events import Event, Page, classes
+from qa_core.corpus.readers.html.math import inline_math, split_text
+from qa_core.corpus.readers.html.notes import Notes
+from qa_core.corpus.readers.html.survey import HEADINGS, Survey, is_chrome, is_mark, note_target, survey
 from qa_core.corpus.readers.rendering import MarkdownWriter
 
 _BLOCK_TAGS = {

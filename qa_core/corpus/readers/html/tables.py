@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qa_core.corpus.readers.grid import Cell, write_table
-from qa_core.corpus.readers.html_contexts import Context
-from qa_core.corpus.readers.html_events import Event, classes
-from qa_core.corpus.readers.html_formulas import Formulas
+from qa_core.corpus.readers.html.contexts import Context
+from qa_core.corpus.readers.html.events import Event, classes
+from qa_core.corpus.readers.html.formulas import Formulas
 
 
 class Tables(Formulas):

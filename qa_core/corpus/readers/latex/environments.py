@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from qa_core.corpus.readers.grid import write_table
-from qa_core.corpus.readers.latex_tables import table_rows
-from qa_core.corpus.readers.latex_tokens import Token
-from qa_core.corpus.readers.latex_walk import Walk
+from qa_core.corpus.readers.latex.tables import table_rows
+from qa_core.corpus.readers.latex.tokens import Token
+from qa_core.corpus.readers.latex.walk import Walk
 
 _MATH = {
     "equation", "align", "gather", "multline", "eqnarray", "displaymath", "math", "flalign", "alignat", "dmath",

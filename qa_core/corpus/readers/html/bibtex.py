@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from qa_core.corpus.readers.latex_blocks import LatexBlocks
-from qa_core.corpus.readers.latex_macros import Shorthands
-from qa_core.corpus.readers.latex_tokens import Tokens
+from qa_core.corpus.readers.latex.blocks import LatexBlocks
+from qa_core.corpus.readers.latex.macros import Shorthands
+from qa_core.corpus.readers.latex.tokens import Tokens
 
 _ENTRY = re.compile(r"@[A-Za-z]+\s*+\{\s*+([^\s,{}]++)\s*+,")
 _FIELD = re.compile(r"([A-Za-z][\w-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|(\d+)|(\{))")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qa_core.corpus.readers.grid import Cell
 
 if TYPE_CHECKING:
-    from qa_core.corpus.readers.latex_walk import Walk
+    from qa_core.corpus.readers.latex.walk import Walk
 
 _RULES = {
     r"\hline", r"\toprule", r"\midrule", r"\bottomrule", r"\cmidrule", r"\cline", r"\endhead", r"\endfirsthead",

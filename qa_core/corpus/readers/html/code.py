@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qa_core.corpus.readers.html_contexts import Context, Contexts
+from qa_core.corpus.readers.html.contexts import Context, Contexts
 
 _LANGUAGE = re.compile(
     r"(?:^|\s)(?:language-|lang-|highlight-source-|highlight-|brush:\s*|ltx_lst_language_|sourceCode\s+|src-)([\w+#.-]+)"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from qa_core.corpus.readers.flow import Flow, Line
-from qa_core.corpus.readers.latex_macros import Shorthands
-from qa_core.corpus.readers.latex_tokens import Token, Tokens
+from qa_core.corpus.readers.latex.macros import Shorthands
+from qa_core.corpus.readers.latex.tokens import Token, Tokens
 
 
 class Walk(ABC):
