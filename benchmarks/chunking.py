@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("path", help="folder with markdown files")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json; without it, that of Qwen2.5")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--max-tokens", type=int, default=312)
+    parser.add_argument("--max-tokens", type=int, default=512)
     parser.add_argument("--give-up", type=float, default=20, metavar="SECONDS")
     arguments = parser.parse_args()
     # Threads that wait for each other would cost CPU time; every library here can do with one.

@@ -18,6 +18,7 @@ _SECTION_NUMBER = re.compile(r"(?:\d{1,2}\.){0,4}\d{1,2}\.?|[IVX]{1,5}\.|[A-H]\.
 _MIN_COLUMN_LINES = 3
 _MIN_COLUMN_WIDTH = 90.0
 _BIN = 2.0
+_MAX_BINS = 1000
 _EDGE = 12
 """Bins; so near a gutter the lines beside it end and begin."""
 
@@ -167,11 +168,12 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     start, end = min(line.x0 for line in lines), max(max(line.x0, line.x1) for line in lines)
     if end - start < 2 * _MIN_COLUMN_WIDTH:
         return None
-    bins = int((end - start) / _BIN) + 2
+    width = max(_BIN, (end - start) / _MAX_BINS)
+    bins = int((end - start) / width) + 2
     starts, ends = [0] * (bins + 1), [0] * (bins + 1)
     for line in lines:
-        starts[int((line.x0 - start) / _BIN)] += 1
-        ends[min(int((line.x1 - start) / _BIN) + 1, bins)] += 1
+        starts[int((line.x0 - start) / width)] += 1
+        ends[min(int((line.x1 - start) / width) + 1, bins)] += 1
     begun, ended = [0, *accumulate(starts)], [0, *accumulate(ends)]
     scores = {
         i: begun[min(i + _EDGE, bins)] - begun[i] + ended[i + 1] - ended[max(i - _EDGE, 0)] - (begun[i] - ended[i + 1])
@@ -179,7 +181,7 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     }
     highest = max(scores.values())
     best = [i for i, score in scores.items() if score == highest]
-    gutter = start + (best[0] + best[-1]) / 2 * _BIN
+    gutter = start + (best[0] + best[-1]) / 2 * width
     return gutter if _are_columns(lines, gutter, start, end) else None
 
 

@@ -96,8 +96,8 @@ def test_text_after_a_comment_is_kept_and_an_open_comment_hides_nothing():
     "caption",
     [
         "Figure 3: The layers.", "**Table 2.** Results of all runs.", "Fig. 4a | A plot", "_Figure 1 - The paths._",
-        "Table 1 Characteristics of the herd.", "Algorithm 2", "图 3：模型结构", "![A plot of the loss](loss.png){#fig:1}",
-        "![one](a.png)\n![two](b.png)",
+        "Table 1 Characteristics of the herd.", "Algorithm 2", "图 3：模型结构",
+        "![A plot of the loss](loss.png){#fig:1}", "![one](a.png)\n![two](b.png)",
     ],
 )  # fmt: skip
 def test_captions_and_images_are_told_from_prose(caption: str):
