@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 from torch.utils.data import Dataset
@@ -84,13 +85,26 @@ def load_quantized(location: str, settings: FinetuneSettings) -> Any:
         bnb_4bit_use_double_quant=quantization.bnb_4bit_use_double_quant,
         bnb_4bit_compute_dtype=dtype,
     )
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         location,
         dtype=dtype,
         device_map={"": int(os.environ.get("LOCAL_RANK", "0")) if settings.compute.use_gpu else "cpu"},
         quantization_config=bits_and_bytes if quantization.load_in_4bit else None,
         use_safetensors=True,
     )
+    _keep_one_weight_layout(model)
+    return model
+
+
+def _keep_one_weight_layout(model: Any) -> None:
+    """Let an evaluation leave the weights as they are.
+
+    On processors with AVX512-BF16, bitsandbytes 0.50 repacks 4-bit weights at the first evaluation for a kernel of its
+    own, and the next training step then fails: that kernel has no backward pass.
+    """
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def compute_dtype(settings: FinetuneSettings) -> torch.dtype:

@@ -99,8 +99,9 @@ class _Builder:
 
     def _is_aside(self, line: Line, kind: BlockKind) -> bool:
         """Small print in the middle of a sentence, such as a copyright notice at the foot of the page."""
+        cut = self.paragraph.lines if self.paragraph else []
         small = kind == "paragraph" and line.size < 0.92 * self.body
-        return small and self.paragraph is not None and not _SENTENCE_END.search(self.paragraph.lines[-1].text)
+        return small and bool(cut) and cut[-1].size > 0.95 * self.body and not _SENTENCE_END.search(cut[-1].text)
 
     def _settle(self) -> None:
         self.blocks += self.floating

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from statistics import median
 
 from qa_core.corpus.readers.pdf_layout import Line
 from qa_core.corpus.readers.pdf_text import Run
@@ -69,6 +70,8 @@ def _place(line: Line) -> int:
 
 
 def _stands_apart(line: Line, page: Sequence[Line]) -> bool:
-    """Whether white space divides the line from all text; the first line of a column is followed closely."""
-    gaps = (abs(other.baseline - line.baseline) for other in page)
-    return len(line.text) < 120 and min((gap for gap in gaps if gap > 4), default=99.0) > 1.9 * line.size
+    """Whether more white space than is usual on the page divides the line from all text."""
+    baselines = sorted(other.baseline for other in page)
+    steps = [below - above for above, below in pairwise(baselines) if below - above > 4]
+    gap = min((abs(y - line.baseline) for y in baselines if abs(y - line.baseline) > 4), default=99.0)
+    return len(line.text) < 120 and gap > max(1.9 * line.size, 1.4 * median(steps or [0.0]))

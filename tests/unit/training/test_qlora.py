@@ -94,6 +94,17 @@ def test_linear_layers_are_loaded_in_four_bits_with_double_quantisation(base: st
     assert plain.model.layers[0].self_attn.q_proj.weight.dtype == torch.float32
 
 
+def test_an_evaluation_leaves_the_weights_as_they_are_for_the_next_training_step(base: str) -> None:
+    model = qlora.load_quantized(base, settings())
+    weight, tokens = model.model.layers[0].self_attn.q_proj.weight, torch.tensor([[5, 6, 7]])
+    before = weight.data.clone()
+    model.eval()
+    with torch.no_grad():
+        evaluated = model(tokens).logits
+    assert torch.equal(weight.data, before)
+    assert torch.equal(model.train()(tokens).logits, evaluated)
+
+
 def test_training_lowers_the_loss_and_evaluates_on_the_way(run: Run) -> None:
     assert run.steps == [1, 2, 3, 4]
     assert [losses["step"] for losses in run.losses] == [2, 4]

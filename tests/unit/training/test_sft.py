@@ -29,7 +29,8 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def chunk(number: int) -> dict[str, Any]:
     return {
         "chunk_id": f"c{number}", "doc_id": "d", "source": "d.md", "title": "Title", "section_path": ["Section"],
-        "chunk_index": number, "start_char": 0, "end_char": 9, "num_tokens": 5, "kind": "prose", "density": 0.5, "prefix": "Title > Section",
+        "chunk_index": number, "start_char": 0, "end_char": 9, "num_tokens": 5, "kind": "prose",
+        "density": 0.5, "prefix": "Title > Section",
         "text": f"Passage text {number}.",
     }  # fmt: skip
 

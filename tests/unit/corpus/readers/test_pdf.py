@@ -359,3 +359,22 @@ def test_time_grows_with_the_number_of_pages():
 
     small = min(seconds(10) for _ in range(3))
     assert seconds(80) < 8 * 3 * max(small, 0.02)
+
+
+def test_the_first_line_of_double_spaced_pages_is_no_running_header():
+    paper = Paper()
+    places = ("north", "east", "south", "west")
+    for place in places:
+        for number, row in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh")):
+            words = f"the {row} thing that was seen in the {place} of the country by those who went to the {place}"
+            paper.text(LEFT, 700 - 24 * number, words)
+        paper.next_page()
+    text = read(paper.save()).text
+    assert all(text.count(f"seen in the {place}") == 7 for place in places)
+
+
+def test_a_page_on_its_side_is_read():
+    paper = Paper()
+    paper.canvas.rotate(90)
+    paper.prose(100, -200, METHOD, width=480)
+    assert METHOD.strip() in read(paper.save()).text
