@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from qa_core.corpus.readers.pdf_layout import Line
-from qa_core.corpus.readers.pdf_text import HYPHEN, Page, Run
+from qa_core.corpus.readers.pdf.layout import Line
+from qa_core.corpus.readers.pdf.text import HYPHEN, Page, Run
 
 MAX_CELL_CHARS = 60
 """On average; longer ones are running text between two rules."""

@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import Any
 
 from qa_core.corpus.documents import DocumentRejected, Rendered, SourceMap
-from qa_core.corpus.readers import rst_tree
 from qa_core.corpus.readers.decoding import decode
-from qa_core.corpus.readers.rst_blocks import Blocks
+from qa_core.corpus.readers.restructuredtext import tree
+from qa_core.corpus.readers.restructuredtext.blocks import Blocks
 
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _RULE = re.compile(r"([^\w\s])\1+[ \t]*")
@@ -21,7 +21,7 @@ _NAME_BREAK = re.compile(r"\s*(?:;|,|\band\b)\s*")
 def read(data: bytes) -> Rendered:
     """The document in order; spans count characters of the decoded file."""
     text = decode(data)
-    document = rst_tree.parse(text)
+    document = tree.parse(text)
     stated = _docinfo(document)
     lines = text.split("\n")
     blocks = Blocks(document, lines)

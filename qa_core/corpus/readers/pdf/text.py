@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from qa_core.corpus.documents import DocumentRejected
-from qa_core.corpus.readers.pdf_fonts import Fonts, Space, Style
+from qa_core.corpus.readers.pdf.fonts import Fonts, Space, Style
 
 MAX_PAGES = 5000
 MAX_PAGE_CHARS = 1_000_000

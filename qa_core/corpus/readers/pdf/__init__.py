@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from qa_core.corpus.documents import DocumentRejected, Rendered
-from qa_core.corpus.readers.pdf_blocks import Block, blocks_of
-from qa_core.corpus.readers.pdf_chrome import without_chrome, without_line_numbers
-from qa_core.corpus.readers.pdf_layout import Line, lines_of, reading_order, usual_gutter
-from qa_core.corpus.readers.pdf_prose import Prose, heading_levels
-from qa_core.corpus.readers.pdf_stated import authors, title, year
-from qa_core.corpus.readers.pdf_tables import take_tables
-from qa_core.corpus.readers.pdf_text import PdfText
+from qa_core.corpus.readers.pdf.blocks import Block, blocks_of
+from qa_core.corpus.readers.pdf.chrome import without_chrome, without_line_numbers
+from qa_core.corpus.readers.pdf.layout import Line, lines_of, reading_order, usual_gutter
+from qa_core.corpus.readers.pdf.prose import Prose, heading_levels
+from qa_core.corpus.readers.pdf.stated import authors, title, year
+from qa_core.corpus.readers.pdf.tables import take_tables
+from qa_core.corpus.readers.pdf.text import PdfText
 from qa_core.corpus.readers.rendering import MarkdownWriter
 
 _LETTERS = re.compile(r"[^\W\d_]")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 
-from qa_core.corpus.readers.pdf_text import Page, Run
+from qa_core.corpus.readers.pdf.text import Page, Run
 
 RAISED, RAISED_END = "\ue000", "\ue001"
 """Around what stands above the line: an exponent, or the mark of a footnote."""

@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from qa_core.corpus.readers.rendering import MarkdownWriter
-from qa_core.corpus.readers.rst_inline import Inline
-from qa_core.corpus.readers.rst_names import ARGUMENT_UNSEEN, CODE, REFERENCES, SILENT_FIELDS, UNSEEN, VERBATIM
+from qa_core.corpus.readers.restructuredtext.inline import Inline
+from qa_core.corpus.readers.restructuredtext.names import (
+    ARGUMENT_UNSEEN,
+    CODE,
+    REFERENCES,
+    SILENT_FIELDS,
+    UNSEEN,
+    VERBATIM,
+)
 
 _ROMAN = {
     1000: "m", 900: "cm", 500: "d", 400: "cd", 100: "c", 90: "xc", 50: "l", 40: "xl", 10: "x", 9: "ix", 5: "v", 4: "iv",

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
-from qa_core.corpus.readers.pdf_layout import Line
-from qa_core.corpus.readers.pdf_text import Run
+from qa_core.corpus.readers.pdf.layout import Line
+from qa_core.corpus.readers.pdf.text import Run
 
 _EDGE_ROWS = 2
 _MIN_LINE_NUMBERS = 15

@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from qa_core.corpus.readers.pdf_blocks import BULLET, KNOWN, NOTE_MARK, NUMBERED, Block
-from qa_core.corpus.readers.pdf_layout import RAISED, RAISED_END, Line
-from qa_core.corpus.readers.pdf_text import HYPHEN
+from qa_core.corpus.readers.pdf.blocks import BULLET, KNOWN, NOTE_MARK, NUMBERED, Block
+from qa_core.corpus.readers.pdf.layout import RAISED, RAISED_END, Line
+from qa_core.corpus.readers.pdf.text import HYPHEN
 
 _RAISED = re.compile(f"{RAISED}([^{RAISED}{RAISED_END}]*){RAISED_END}")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from qa_core.corpus.readers.pdf_blocks import KNOWN, NUMBERED, Block
-from qa_core.corpus.readers.pdf_layout import RAISED, RAISED_END, Line
-from qa_core.corpus.readers.pdf_text import HYPHEN
+from qa_core.corpus.readers.pdf.blocks import KNOWN, NUMBERED, Block
+from qa_core.corpus.readers.pdf.layout import RAISED, RAISED_END, Line
+from qa_core.corpus.readers.pdf.text import HYPHEN
 
 MAX_AUTHOR_LINES = 40
 """Below the title of the first page."""

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from qa_core.corpus.documents import DocumentRejected
-from qa_core.corpus.readers.rst_names import PROSE, VERBATIM
+from qa_core.corpus.readers.restructuredtext.names import PROSE, VERBATIM
 
 MAX_DIRECTIVE_NAMES = 1000
 """Docutils keeps every registered name for the life of the process."""

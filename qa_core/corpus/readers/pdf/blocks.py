@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from qa_core.corpus.readers.pdf_layout import RAISED, RAISED_END, Line
-from qa_core.corpus.readers.pdf_text import HYPHEN
+from qa_core.corpus.readers.pdf.layout import RAISED, RAISED_END, Line
+from qa_core.corpus.readers.pdf.text import HYPHEN
 
 BlockKind = Literal["title", "heading", "paragraph", "item", "formula", "caption", "table", "footnote", "reference"]
 
