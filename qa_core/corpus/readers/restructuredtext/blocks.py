@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from qa_core.corpus.readers.rendering import MarkdownWriter
+from qa_core.corpus.readers.restructuredtext.elements import csv_rows, enumerator, first_line, nested_items, title_line
 from qa_core.corpus.readers.restructuredtext.inline import Inline
 from qa_core.corpus.readers.restructuredtext.names import (
     ARGUMENT_UNSEEN,
@@ -17,10 +17,6 @@ from qa_core.corpus.readers.restructuredtext.names import (
     VERBATIM,
 )
 
-_ROMAN = {
-    1000: "m", 900: "cm", 500: "d", 400: "cd", 100: "c", 90: "xc", 50: "l", 40: "xl", 10: "x", 9: "ix", 5: "v", 4: "iv",
-    1: "i",
-}  # fmt: skip
 MAX_SUBSTITUTION_CHARS = 200
 """A longer replacement, used often, would make the paper much larger than its file."""
 
@@ -64,7 +60,7 @@ class Blocks:
             self._render(child)
 
     def _render(self, element: Any) -> None:
-        line = _first_line(element)
+        line = first_line(element)
         if line is not None and not self._depth:
             self._line = line
             self.boundaries.add(line)
@@ -91,7 +87,7 @@ class Blocks:
             self.title = " ".join(words.split())
         if " ".join(words.lower().split()) in REFERENCES:
             self._under_references = True
-        self._line = _title_line(element)
+        self._line = title_line(element)
         self.boundaries.update((self._line, element.line + 1))
         self.titles.add(self._line)
         self.writer.heading(self._level, words, self._line, 0)
@@ -128,7 +124,7 @@ class Blocks:
             if element["enumtype"] == "arabic":
                 self._prefixed(item, f"{number}. ", " " * len(f"{number}. "))
             else:
-                mark = _enumerator(number, element["enumtype"])
+                mark = enumerator(number, element["enumtype"])
                 self._prefixed(item, f"{element['prefix']}{mark}{element['suffix']} ", "")
 
     def _on_definition_list_item(self, element: Any) -> None:
@@ -237,9 +233,9 @@ class Blocks:
         self.writer.paragraph(caption, self._line, 0)
         if name == "csv-table":
             header, body = element["options"].get("header", ""), element.rawsource
-            self.writer.table(_csv(f"{header}\n{body}", self._references), self._line, 0)
+            self.writer.table(csv_rows(f"{header}\n{body}", self._references), self._line, 0)
         elif name == "list-table" and children and children[0].tagname == "bullet_list":
-            rows = [_nested_items(row) for row in children[0].children]
+            rows = [nested_items(row) for row in children[0].children]
             self.writer.table([[self._words(cell) for cell in row] for row in rows], self._line, 0)
         else:
             for child in children:
@@ -247,7 +243,7 @@ class Blocks:
 
     def _prefixed(self, element: Any, first: str, rest: str) -> None:
         """An element whose blocks stand behind a mark, as one block."""
-        line = _first_line(element)
+        line = first_line(element)
         if line is not None and not self._depth:
             self._line = line
             self.boundaries.add(line)
@@ -265,40 +261,3 @@ class Blocks:
         inner, self.writer = self.writer, outer
         self._depth -= 1
         return inner.text().rstrip("\n")
-
-
-def _first_line(element: Any) -> int | None:
-    if element.tagname in ("section", "title"):
-        return None
-    if element.tagname == "#text" or element.line is not None:
-        return getattr(element, "line", None)
-    return next((part.line for part in element.findall() if getattr(part, "line", None) is not None), None)
-
-
-def _title_line(element: Any) -> int:
-    """Docutils gives the line of the underline."""
-    return max(element.line - 1, 1)
-
-
-def _enumerator(number: int, kind: str) -> str:
-    """``c`` or ``iii`` for 3; a citation that begins with an initial is such a list, so the letter must stay."""
-    if kind.endswith("alpha"):
-        mark = chr(ord("a") + number - 1)
-    else:
-        mark = ""
-        for value, letters in _ROMAN.items():
-            mark += letters * (number // value)
-            number %= value
-    return mark.upper() if kind.startswith("upper") else mark
-
-
-def _nested_items(row: Any) -> list[Any]:
-    return [cell for inner in row.children if inner.tagname == "bullet_list" for cell in inner.children]
-
-
-def _csv(text: str, inline: Inline) -> list[list[str]]:
-    try:
-        rows = list(csv.reader(text.split("\n"), skipinitialspace=True))
-    except csv.Error:  # a cell beyond the csv module's limit
-        rows = [[line] for line in text.split("\n")]
-    return [[inline.markdown(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
