@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from qa_core.config import ChunkSettings
 from qa_core.corpus.counting import TokenCounter
-from qa_core.corpus.cutting import CHUNK_KIND, Cutter, Measured, Unit
+from qa_core.corpus.cutting import CHUNK_KIND, TELLING_AT_ANY_LENGTH, Cutter, Measured, Unit
 from qa_core.corpus.documents import Document
 from qa_core.corpus.markdown import Block, MarkdownParser
 from qa_core.corpus.markdown_lines import BlockKind
@@ -31,7 +31,6 @@ TopicFinder = Callable[[str, Sequence[Unit]], frozenset[int]]
 Skip = Callable[[str, BlockKind], bool]
 """A block to whether it is boilerplate; asked once about every block that could go into a chunk."""
 
-_TELLING_AT_ANY_LENGTH = frozenset({"table", "code", "math", "caption", "footnote"})
 _APART = frozenset({"references", "footnote"})
 """Kinds that share no chunk with prose: they are searched, but no question is made from them."""
 _TELLING = re.compile(r"[^\W_]|[^\s\x00-\x7f]")
@@ -117,8 +116,8 @@ class Chunker:
         self, document: Document, section_path: tuple[str, ...], measured: Sequence[Measured]
     ) -> Iterator[Packed]:
         heading, heading_tokens = self._heading(document.title, section_path)
-        text, budget = document.text, self._settings.max_tokens - heading_tokens
-        units = list(self._cutter.units(text, measured, budget))
+        text, most = document.text, self._settings.max_tokens
+        units = list(self._cutter.units(text, measured, most - heading_tokens, most))
         topics = self._find_topics(text, units) if self._find_topics else frozenset()
         return Packer(text, units, self._counter.count, self._settings, heading, heading_tokens, topics).pack()
 
@@ -135,7 +134,7 @@ class Chunker:
         return "", 0
 
     def _is_too_short(self, text: str, packed: Packed) -> bool:
-        if packed.kind in _TELLING_AT_ANY_LENGTH or packed.end - packed.start > self._settings.min_tokens * 16:
+        if packed.kind in TELLING_AT_ANY_LENGTH or packed.end - packed.start > self._settings.min_tokens * 16:
             return False
         return self._counter.count(text[packed.start : packed.end]) < self._settings.min_tokens
 

@@ -17,6 +17,8 @@ CHUNK_KIND = {
 }  # fmt: skip
 """Kinds of block that go into chunks, and the chunk kind of each."""
 
+TELLING_AT_ANY_LENGTH = frozenset({"table", "code", "math", "caption", "footnote"})
+"""Chunk kinds that are never too short to be kept."""
 _CHARS_PER_TOKEN = 4
 """First guess; the text itself corrects it."""
 
@@ -59,12 +61,16 @@ class Cutter:
             for block, spans in zip(blocks, cut, strict=True)
         ]
 
-    def units(self, text: str, measured: Iterable[Measured], budget: int) -> Iterator[Unit]:
-        """What was measured, in parts where it exceeds ``budget`` tokens."""
+    def units(self, text: str, measured: Iterable[Measured], budget: int, whole_budget: int) -> Iterator[Unit]:
+        """What was measured, in parts where it exceeds ``budget`` tokens.
+
+        A table, formula, code block, caption or list stays whole up to ``whole_budget``: rather its chunk goes without
+        a prefix.
+        """
         for block, spans in measured:
             kind = CHUNK_KIND[block.kind]
             for start, end, num_tokens in spans:
-                if num_tokens <= budget:
+                if num_tokens <= (budget if kind == "prose" else whole_budget):
                     yield Unit(start, end, kind, num_tokens, repeatable=kind == "prose")
                 elif kind == "prose":
                     yield from self._pieces(text, start, end, kind, budget)

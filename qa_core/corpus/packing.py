@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qa_core.config import ChunkSettings
-from qa_core.corpus.cutting import Unit
+from qa_core.corpus.cutting import TELLING_AT_ANY_LENGTH, Unit
 
 
 class Packed(NamedTuple):
@@ -61,11 +61,16 @@ class Packer:
         while (num_tokens := self._count(first, stop)) > budget and stop - first > 1:
             first, stop = (first + 1, stop) if first < new else (first, stop - 1)
         # A section's short last chunk repeats more than the overlap rather than being rejected.
-        while num_tokens - self.heading_tokens < self.settings.min_tokens and first - 1 > previous.first:
+        while self._is_too_short(new, stop, num_tokens) and first - 1 > previous.first:
             if (longer := self._count(first - 1, stop)) > budget:
                 break
             first, num_tokens = first - 1, longer
         return _Range(first, new, stop), num_tokens
+
+    def _is_too_short(self, new: int, stop: int, num_tokens: int) -> bool:
+        if num_tokens - self.heading_tokens >= self.settings.min_tokens:
+            return False
+        return _main_kind(self.units[new:stop]) not in TELLING_AT_ANY_LENGTH
 
     def _count(self, first: int, stop: int) -> int:
         body = self.text[self.units[first].start : self.units[stop - 1].end]

@@ -260,3 +260,18 @@ def test_one_block_larger_than_a_window_is_cut_at_the_window(tokenizer_file: Pat
     document = replace(read_document("a.md", b"x"), text=parts[0], rest=parts[1:])
     done = Chunker(tokenizer_file, ChunkSettings(max_tokens=64, overlap_tokens=0, min_tokens=1)).chunk(document)
     assert " ".join(texts(done.chunks)).split() == ["word"] * 610
+
+
+def test_a_block_that_fits_only_without_its_prefix_goes_without_it(tokenizer_file: Path):
+    lines = "\n".join(f"a{number} = {number}" for number in range(9))
+    counter, code = TokenCounter(tokenizer_file), f"```\n{lines}\n```"
+    tokens = counter.count(code)
+    chunks, _ = cut(tokenizer_file, f"# A title of some seven words here\n\n{code}\n", max_tokens=tokens)
+    assert [(row["text"], row["prefix"], row["num_tokens"]) for row in chunks] == [(code, "", tokens)]
+
+
+def test_code_is_not_repeated_because_its_last_part_is_short(tokenizer_file: Path):
+    lines = ["```", *(f"value_{number} = compute({number})" for number in range(40)), "```"]
+    for stop in range(20, 40):
+        chunks, _ = cut(tokenizer_file, "\n".join(lines[:stop]), min_tokens=30)
+        assert [line for row in chunks for line in row["text"].split("\n")] == lines[:stop]
