@@ -22,8 +22,8 @@ MAX_BYTES = 64 * 1024**2
 WINDOW_BYTES = 1024**2
 """Longer markdown is read in stretches of this size, so that one file cannot exhaust a worker."""
 _SNIFFED_BYTES = 1 << 14
-_TITLE_CHARS = 1 << 17
-"""Where a title is looked for."""
+_TITLE_CHARS = (1 << 11, 1 << 17)
+"""Where a title is looked for: nearly always it is near the top, and a second reading of the whole would cost time."""
 
 
 def load_document(paper: PaperFile) -> Document:
@@ -67,8 +67,12 @@ def _document(source: str, digest: str, file_format: str, rendered: Rendered) ->
 
 
 def _first_heading(text: str) -> str:
-    headings = (block for block in parse_blocks(text[:_TITLE_CHARS]) if block.kind == "heading")
-    return next((block.section_path[-1] for block in headings if block.section_path), "")
+    for size in _TITLE_CHARS:
+        whole_lines = text[: text.rfind("\n", 0, size)] if len(text) > size else text
+        headings = (block for block in parse_blocks(whole_lines) if block.kind == "heading" and block.section_path)
+        if heading := next(headings, None):
+            return heading.section_path[-1]
+    return ""
 
 
 def _file_title(source: str) -> str:

@@ -27,10 +27,10 @@ def read(data: bytes) -> Rendered:
 
 def stated(text: str) -> Rendered:
     """``text`` with title, authors and year from the YAML at its top."""
-    front_matter = next(parse_blocks(text[:_MAX_FRONT_MATTER]), None)
-    if front_matter is None or front_matter.kind != "front_matter":
+    opening = next(parse_blocks(text[:_MAX_FRONT_MATTER]), None) if text.startswith("---") else None
+    if opening is None or opening.kind != "front_matter":
         return Rendered(text)
-    fields = _fields(text[front_matter.start : front_matter.end].strip("-.\n"))
+    fields = _fields(text[opening.start : opening.end].strip("-.\n"))
     title = plain_heading(_plain(fields.get("title")))
     authors = _authors(fields.get("authors") or fields.get("author"))
     year = _YEAR.search(_plain(fields.get("year")) or _plain(fields.get("date")))

@@ -49,6 +49,12 @@ def test_the_title_comes_from_front_matter_or_the_first_heading_or_the_file_name
     assert read_document("sub/my-paper.md", text.encode()).title == title
 
 
+def test_a_title_is_never_cut_where_the_search_for_it_stops():
+    for before in range(2000, 2060):
+        text = "x" * before + "\n\n# A title of some words\n\ntext\n" + "y\n" * 99
+        assert read_document("a.md", text.encode()).title == "A title of some words"
+
+
 def test_the_document_id_depends_on_path_and_bytes_only():
     same = read_document("a.md", b"text").doc_id
     assert read_document("a.md", b"text").doc_id == same
