@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import logged_console, person_console
+from jobs.console import gist, logged_console, person_console
 from jobs.stages import PIPELINE, STAGES, Stage
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
@@ -113,8 +113,7 @@ def _told(console: Console, log_file: Path) -> Iterator[None]:
         raise typer.Exit(STOPPED) from None
     except Exception as error:
         traceback.print_exception(error)  # stderr is the log file here
-        text = str(error).strip() or type(error).__name__
-        console.print(f"[bold red]lectern: failed:[/bold red] {escape(text.splitlines()[0])}")
+        console.print(f"[bold red]lectern: failed:[/bold red] {escape(gist(error))}")
         console.print(f"  The whole story is in {escape(str(log_file))}. The same command goes on from here.")
         raise typer.Exit(FAILED) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,17 @@ from typing import IO
 from rich.console import Console
 
 from qa_core.screen import screen
+
+
+# In the text of an error that crossed from a worker: "OSError: [Errno 28] No space left on device".
+_NAMED_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\b: .+$", re.MULTILINE)
+
+
+def gist(error: BaseException) -> str:
+    """One line for a person. Ray hands on a worker's traceback as text: the line that names the first error in it."""
+    text = str(error).strip() or type(error).__name__
+    named = _NAMED_ERROR.search(text)
+    return named.group() if named else text.splitlines()[0]
 
 
 @contextmanager
