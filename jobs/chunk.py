@@ -46,7 +46,7 @@ def run(context: StageContext) -> StageOutcome:
     earlier = _earlier_files(context.outputs, key)
     with context.progress.track("papers", len(papers)) as counter:
         verdict = _earlier_verdict(earlier, settings)
-        task = CutTask(buckets, (), base, settings, context.outputs, verdict, earlier, counter)
+        task = CutTask(buckets, base, settings, context.outputs, verdict, earlier, counter)
         summaries = _cut(task, range(len(buckets)))
         verdict = judge([fingerprint_of(row) for row in summaries if row["content_hash"]], settings)
         if changed := sorted({bucket_of(source, len(buckets)) for source in _treated_otherwise(summaries, verdict)}):
@@ -90,9 +90,9 @@ def _cut(task: CutTask, numbers: Sequence[int]) -> Summaries:
     compute = task.settings.compute
     gpus: dict[str, Any] = {"num_gpus": compute.gpus_per_worker} if compute.gpus_per_worker else {}
     batches = (
-        ray.data.range(len(numbers), override_num_blocks=len(numbers))
+        ray.data.from_items(list(numbers), override_num_blocks=len(numbers))
         .map_batches(
-            replace(task, numbers=numbers),
+            task,
             batch_size=None,
             batch_format="pyarrow",
             num_cpus=compute.cpus_per_worker,

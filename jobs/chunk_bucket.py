@@ -40,8 +40,6 @@ class CutTask:
     """The same for every bucket."""
 
     buckets: Sequence[Sequence[PaperFile]]
-    numbers: Sequence[int]
-    """Of the buckets that are to be written."""
     base: Artifact
     settings: ChunkSettings
     outputs: Mapping[str, Artifact]
@@ -50,9 +48,9 @@ class CutTask:
     counter: Counter | None
     """None when the papers were counted before."""
 
-    def __call__(self, places: pa.Table) -> pa.Table:
-        """Rows of ``SUMMARY`` for the buckets at these places of ``numbers``."""
-        rows = [row for place in places["id"].to_pylist() for row in self._cut_bucket(self.numbers[place])]
+    def __call__(self, numbers: pa.Table) -> pa.Table:
+        """Rows of ``SUMMARY`` for the buckets with these numbers."""
+        rows = [row for number in numbers["item"].to_pylist() for row in self._cut_bucket(number)]
         return pa.Table.from_pylist(rows, schema=SUMMARY)
 
     def _cut_bucket(self, number: int) -> list[Row]:

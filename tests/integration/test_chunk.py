@@ -226,7 +226,7 @@ def _logging_task(log: Path) -> Any:
     from jobs.chunk_bucket import CutTask
 
     class LoggingTask(CutTask):
-        def __call__(self, places: Any) -> Any:
+        def __call__(self, numbers: Any) -> Any:
             from jobs import chunk_bucket
 
             cut = chunk_bucket._PaperCutter._cut
@@ -238,7 +238,7 @@ def _logging_task(log: Path) -> Any:
 
             chunk_bucket._PaperCutter._cut = logged  # type: ignore[method-assign]
             try:
-                return super().__call__(places)
+                return super().__call__(numbers)
             finally:
                 chunk_bucket._PaperCutter._cut = cut  # type: ignore[method-assign]
 
