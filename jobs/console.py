@@ -14,7 +14,6 @@ from rich.console import Console
 
 from qa_core.screen import screen
 
-
 # In the text of an error that crossed from a worker: "OSError: [Errno 28] No space left on device".
 _NAMED_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\b: .+$", re.MULTILINE)
 

@@ -22,6 +22,7 @@ from qa_core.corpus.cutting import CHUNK_KIND, TELLING_AT_ANY_LENGTH, Cutter, Me
 from qa_core.corpus.documents import Document
 from qa_core.corpus.markdown import Block, MarkdownParser
 from qa_core.corpus.markdown_lines import BlockKind
+from qa_core.corpus.markdown_marks import unclosed_html
 from qa_core.corpus.packing import Packed, Packer
 
 Row = dict[str, Any]
@@ -29,12 +30,12 @@ TopicFinder = Callable[[str, Sequence[Unit]], frozenset[int]]
 """Text and units to the numbers of the units that begin another topic."""
 
 Skip = Callable[[str, BlockKind], bool]
-"""A block to whether it is boilerplate; asked once about every block that could go into a chunk."""
+"""A block to whether it is boilerplate; asked once about every block, in order."""
 
 _APART = frozenset({"references", "footnote"})
 """Kinds that share no chunk with prose: they are searched, but no question is made from them."""
 _TELLING = re.compile(r"[^\W_]|[^\s\x00-\x7f]")
-"""A letter or digit, or any sign beyond ASCII: a block of dashes and brackets says nothing."""
+"""A letter or digit, or any sign beyond ASCII: a paragraph of dashes and brackets says nothing."""
 _PREVIEW_CHARS = 120
 _HEADING_SHARE = 4
 """A heading prefix takes at most one in this many tokens of the budget."""
@@ -54,11 +55,32 @@ class Cut:
 
 
 class _Run(NamedTuple):
-    """Neighbouring blocks of one section that may share a chunk or, unless ``is_kept``, are all rejected."""
+    """Neighbouring blocks of one section that may share a chunk or are in none for the same reason."""
 
     section_path: tuple[str, ...]
-    is_kept: bool
+    reason: str
+    """Empty for blocks that are kept."""
     blocks: list[Block]
+
+
+class _BareHeadings:
+    """Headings under which nothing was kept so far: no section path of a chunk would ever name them."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[tuple[str, ...], int, int, str]] = []
+
+    def add(self, block: Block, text: str, offset: int) -> None:
+        words = text[block.start : block.end]
+        self._open.append((block.section_path, block.start + offset, block.end + offset, words))
+
+    def fill(self, section_path: tuple[str, ...]) -> None:
+        """A chunk names these headings."""
+        self._open = [heading for heading in self._open if section_path[: len(heading[0])] != heading[0]]
+
+    def closed_by(self, section_path: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
+        """Start, end and words of the headings whose sections end where ``section_path`` begins."""
+        while self._open and self._open[-1][0] != section_path[: len(self._open[-1][0])]:
+            yield self._open.pop()[1:]
 
 
 class Chunker:
@@ -71,7 +93,7 @@ class Chunker:
         self._find_topics = find_topics
 
     def chunk(self, document: Document, skip: Skip | None = None) -> Cut:
-        """All text but headings is in a chunk or in a rejected row."""
+        """Every block is in a chunk, in a rejected row or, as a heading, in the section path of a chunk."""
         stretches = list(self.stream(document, skip))
         return Cut(
             0,
@@ -82,35 +104,45 @@ class Chunker:
 
     def stream(self, document: Document, skip: Skip | None = None) -> Iterator[Cut]:
         """Like :meth:`chunk`, one stretch of a very large document after the other."""
-        num_chunks, is_empty = 0, True
+        num_chunks, is_empty, bare, cut = 0, True, _BareHeadings(), Cut()
         for start, text, blocks in _windows(document):
+            if start:
+                yield cut
             cut = Cut(start, text)
-            for row in self._rows(replace(document, text=text), start, blocks, skip):
+            for row in self._rows(replace(document, text=text), start, blocks, skip, bare):
                 if "chunk_id" in row:
                     cut.chunks.append({**row, "chunk_index": num_chunks})
                     num_chunks += 1
                 else:
                     cut.rejected.append(row)
             is_empty = is_empty and not (cut.chunks or cut.rejected)
-            yield cut
-        if is_empty:
-            detail = f"nothing but headings, rules and white space in {len(document.text)} characters"
-            yield Cut(len(document.text), rejected=[rejected_file(document.source, "no_text", detail)])
+        cut.rejected += [_heading_row(document.source, heading) for heading in bare.closed_by(())]
+        if is_empty and not cut.rejected:
+            detail = f"nothing but rules and white space in {len(document.text)} characters"
+            cut.rejected.append(rejected_file(document.source, "no_text", detail))
+        yield cut
 
-    def _rows(self, document: Document, offset: int, blocks: Iterable[Block], skip: Skip | None) -> Iterator[Row]:
+    def _rows(
+        self, document: Document, offset: int, blocks: Iterable[Block], skip: Skip | None, bare: _BareHeadings
+    ) -> Iterator[Row]:
         runs = list(_runs(document.text, blocks, skip))
-        measured = iter(self._cutter.measure(document.text, [b for run in runs if run.is_kept for b in run.blocks]))
+        measured = iter(self._cutter.measure(document.text, [b for run in runs if not run.reason for b in run.blocks]))
         for run in runs:
-            if not run.is_kept:
+            if run.reason == "heading":
                 for block in run.blocks:
-                    reason = "boilerplate" if block.kind in CHUNK_KIND else block.kind
-                    yield _rejected_part(document, reason, block.start, block.end, offset)
-                continue
-            for packed in self._pack(document, run.section_path, list(islice(measured, len(run.blocks)))):
-                if self._is_too_short(document.text, packed):
-                    yield _rejected_part(document, "too_short", packed.start, packed.end, offset)
-                else:
-                    yield _chunk_row(document, run.section_path, packed, offset)
+                    for heading in bare.closed_by(block.section_path):
+                        yield _heading_row(document.source, heading)
+                    bare.add(block, document.text, offset)
+            elif run.reason:
+                for block in run.blocks:
+                    yield _rejected_part(document, run.reason, block.start, block.end, offset)
+            else:
+                for packed in self._pack(document, run.section_path, list(islice(measured, len(run.blocks)))):
+                    if self._is_too_short(document.text, packed):
+                        yield _rejected_part(document, "too_short", packed.start, packed.end, offset)
+                    else:
+                        bare.fill(run.section_path)
+                        yield _chunk_row(document, run.section_path, packed, offset)
 
     def _pack(
         self, document: Document, section_path: tuple[str, ...], measured: Sequence[Measured]
@@ -145,8 +177,16 @@ def rejected_file(source: str, reason: str, detail: str, stage: str = "chunk") -
 
 
 def _rejected_part(document: Document, reason: str, start: int, end: int, offset: int) -> Row:
-    preview = " ".join(document.text[start : min(end, start + _PREVIEW_CHARS)].split())
-    return rejected_file(document.source, reason, f"characters {start + offset} to {end + offset}: {preview}")
+    return _rejected_span(document.source, reason, start + offset, end + offset, document.text[start:end])
+
+
+def _heading_row(source: str, heading: tuple[int, int, str]) -> Row:
+    return _rejected_span(source, "bare_heading", *heading)
+
+
+def _rejected_span(source: str, reason: str, start: int, end: int, words: str) -> Row:
+    preview = " ".join(words[:_PREVIEW_CHARS].split())
+    return rejected_file(source, reason, f"characters {start} to {end}: {preview}")
 
 
 def _windows(document: Document) -> Iterator[tuple[int, str, list[Block]]]:
@@ -154,26 +194,36 @@ def _windows(document: Document) -> Iterator[tuple[int, str, list[Block]]]:
     parser, text, start, rest = MarkdownParser(), document.text, 0, iter(document.rest)
     while True:
         following = next(rest, None)
-        blocks = list(parser.parse(text))
         if following is None:
-            yield start, text, blocks
+            yield start, text, list(parser.parse(text))
             return
-        # The last block may go on; only one that fills the whole window is cut there.
-        border = blocks[-1].start if len(blocks) > 1 else len(text)
-        yield start, text[:border], blocks[:-1] if len(blocks) > 1 else blocks
+        # What is opened here may be closed in the next stretch; only what opens at the very start cannot wait.
+        blocks = list(parser.parse(text[: unclosed_html(text) or len(text)]))
+        if len(blocks) > 1:
+            border = blocks.pop().start  # the last block may go on
+        else:  # one block fills the stretch and is cut between its lines
+            border = text.rfind("\n") + 1 or len(text)
+            blocks = [block._replace(end=min(block.end, border)) for block in blocks]
+            for block in blocks:
+                parser.cut_inside(text, block)
+        yield start, text[:border], blocks
         text, start = text[border:] + following, start + border
 
 
 def _runs(text: str, blocks: Iterable[Block], skip: Skip | None) -> Iterator[_Run]:
-    def place(block: Block) -> tuple[tuple[str, ...], str]:
-        if block.kind not in CHUNK_KIND or (skip is not None and skip(text[block.start : block.end], block.kind)):
-            return block.section_path, "out"
-        return block.section_path, block.kind if block.kind in _APART else "in"
+    def place(block: Block) -> tuple[tuple[str, ...], str, str]:
+        """Section, reason to be in no chunk, and what it shares no chunk with."""
+        repeats = skip is not None and skip(text[block.start : block.end], block.kind)
+        if block.kind not in CHUNK_KIND:
+            return block.section_path, block.kind, ""
+        if repeats:
+            return block.section_path, "boilerplate", ""
+        if block.kind == "paragraph" and not _TELLING.search(text, block.start, block.end):
+            return block.section_path, "no_words", ""
+        return block.section_path, "", block.kind if block.kind in _APART else ""
 
-    telling = (block for block in blocks if block.kind == "heading" or _TELLING.search(text, block.start, block.end))
-    for (section_path, where), members in groupby(telling, key=place):
-        if run := [block for block in members if block.kind != "heading"]:
-            yield _Run(section_path, where != "out", run)
+    for (section_path, reason, _), run in groupby(blocks, key=place):
+        yield _Run(section_path, reason, list(run))
 
 
 def _chunk_row(document: Document, section_path: tuple[str, ...], packed: Packed, offset: int) -> Row:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from qa_core.corpus.counting import TokenCounter
 from qa_core.corpus.markdown import Block
-from qa_core.corpus.markdown_marks import LIST_ITEM, is_delimiter_row
+from qa_core.corpus.markdown_marks import LIST_ITEM
 from qa_core.corpus.sentences import Span, sentence_spans
+from qa_core.corpus.tables import line_spans, table_rows
 
 CHUNK_KIND = {
     "paragraph": "prose", "list": "list", "table": "table", "code": "code", "math": "math", "caption": "caption",
@@ -35,7 +36,7 @@ class Unit(NamedTuple):
     """A whole sentence, which the next chunk may repeat."""
     opens_long_block: bool = False
     """First part of a block above the budget: better at the start of a chunk, where a table's header meets its rows."""
-    header: Span | None = None
+    header: str = ""
     """Header rows of the table that this part goes on with, which the chunk repeats when it begins here."""
 
 
@@ -71,7 +72,7 @@ class Cutter:
             kind = CHUNK_KIND[block.kind]
             for start, end, num_tokens in spans:
                 if num_tokens <= (budget if kind == "prose" else whole_budget):
-                    yield Unit(start, end, kind, num_tokens, repeatable=kind == "prose")
+                    yield Unit(start, end, kind, num_tokens, repeatable=kind == "prose", header=block.header)
                 elif kind == "prose":
                     yield from self._pieces(text, start, end, kind, budget)
                 else:
@@ -79,21 +80,22 @@ class Cutter:
 
     def _parts(self, text: str, block: Block, kind: str, budget: int) -> Iterator[Unit]:
         """A block above the budget between rows, lines, items or sentences; what is still above it between words."""
-        spans = _part_spans(text, block)
-        counts = self.counter.counts([text[start:end] for start, end in spans])
-        header, first_row = _table_header(text, spans) if kind == "table" else (None, 0)
-        header_tokens = self.counter.count(text[header[0] : header[1]]) + 1 if header else 0
+        header, spans = _parts_of(text, block)
+        header_tokens = self.counter.count(header) + 1 if header else 0
         if header_tokens > budget // 2:
-            header, header_tokens = None, 0
+            header, header_tokens = "", 0
+        room = budget - header_tokens
+        counts = self.counter.counts([text[start:end] for start, end in spans])
         for number, ((start, end), num_tokens) in enumerate(zip(spans, counts, strict=True)):
-            repeats = header if number > first_row else None
-            room = budget - header_tokens if repeats else budget
+            opens = number == 0 and not block.header
+            repeats = "" if opens else header
             if num_tokens <= room:
-                yield Unit(start, end, kind, num_tokens, opens_long_block=number == 0, header=repeats)
-            else:
-                for part in self._pieces(text, start, end, kind, room):
-                    opens = number == 0 and part.start == start
-                    yield part._replace(opens_long_block=opens, header=repeats)
+                yield Unit(start, end, kind, num_tokens, opens_long_block=opens, header=repeats)
+                continue
+            for line_start, line_end in line_spans(text[start:end]):
+                for part in self._pieces(text, start + line_start, start + line_end, kind, room):
+                    first = opens and part.start == start
+                    yield part._replace(opens_long_block=first, header="" if first else header)
 
     def _pieces(self, text: str, start: int, end: int, kind: str, budget: int) -> Iterator[Unit]:
         """``text[start:end]``, which exceeds the budget, cut at white space or, without any, inside a word.
@@ -128,25 +130,18 @@ def _first_cut(text: str, block: Block) -> list[Span]:
     return [(block.start + start, block.start + end) for start, end in spans]
 
 
-def _part_spans(text: str, block: Block) -> list[Span]:
-    body = text[block.start : block.end]
+def _parts_of(text: str, block: Block) -> tuple[str, list[Span]]:
+    """What later parts of the block repeat (a table's header), and the spans between which it may be cut."""
+    body, header = text[block.start : block.end], block.header
     if block.kind == "list":
         spans = _item_spans(body)
     elif block.kind in ("caption", "footnote"):
         spans = sentence_spans(body)
+    elif block.kind == "table":
+        header, spans = table_rows(body, header)
     else:
         spans = line_spans(body)
-    return [(block.start + start, block.start + end) for start, end in spans]
-
-
-def line_spans(text: str) -> list[Span]:
-    """Start and end of every line that is not blank."""
-    spans, start = [], 0
-    for line in text.split("\n"):
-        if line.strip():
-            spans.append((start, start + len(line)))
-        start += len(line) + 1
-    return spans
+    return header, [(block.start + start, block.start + end) for start, end in spans]
 
 
 def _item_spans(text: str) -> list[Span]:
@@ -158,15 +153,6 @@ def _item_spans(text: str) -> list[Span]:
         else:
             spans.append((start, end))
     return spans
-
-
-def _table_header(text: str, rows: Sequence[Span]) -> tuple[Span | None, int]:
-    """Span of a pipe or grid table's header with its border, and the number of the border's row."""
-    for number, (start, end) in enumerate(rows[:8]):
-        border = text[start:end].strip()
-        if (number == 1 and is_delimiter_row(border)) or (border.startswith("+=") and number > 0):
-            return (rows[0][0], end), number
-    return None, 0
 
 
 def _last_word_end(text: str, start: int, stop: int) -> int:

@@ -8,7 +8,7 @@ figures. Inline markup stays as it is written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from qa_core.corpus import markdown_marks as marks
 from qa_core.corpus.markdown_lines import BlockKind, Lines
@@ -22,6 +22,16 @@ class Block(NamedTuple):
     end: int
     section_path: tuple[str, ...]
     """Headings above the block, outermost first; for a heading, itself included."""
+    header: str = ""
+    """Header rows of the table that this block goes on with, in a later stretch of a very long text."""
+
+
+class _Open(NamedTuple):
+    """A block that the end of a stretch cut in two."""
+
+    kind: BlockKind
+    fence: str
+    header: str
 
 
 def parse_blocks(text: str) -> Iterator[Block]:
@@ -37,6 +47,18 @@ class MarkdownParser:
         self._path: tuple[str, ...] = ()
         self._in_references = False
         self._opens = True
+        self._open: _Open | None = None
+
+    def cut_inside(self, text: str, block: Block) -> None:
+        """The next stretch goes on inside ``block``, with which ``text`` ends; fences and pipe tables survive that."""
+        if self._open and block.start == 0:
+            return
+        first, _, rest = text[block.start : block.end].partition("\n")
+        fence = marks.FENCE.match(first)
+        if block.kind == "code" and fence:
+            self._open = _Open("code", fence.group(1), "")
+        elif block.kind == "table" and marks.is_delimiter_row(border := rest.partition("\n")[0]):
+            self._open = _Open("table", "", f"{first}\n{border}")
 
     def parse(self, text: str) -> Iterator[Block]:
         """The blocks of ``text``, which goes on where the text before it ended."""
@@ -57,6 +79,12 @@ class MarkdownParser:
         i = lines.front_matter_end() if self._opens else 0
         if i:
             yield self._block("front_matter", lines, 0, i)
+        elif self._open:
+            i = lines.fence_end(0, self._open.fence) if self._open.fence else lines.pipe_table_end(0)
+            if i:
+                yield self._block(self._open.kind, lines, 0, i)._replace(header=self._open.header)
+            if i < lines.count and lines.starts[i] < len(lines.text):
+                self._open = None
         while i < lines.count:
             kind, stop = lines.recognise(i)
             if kind == "heading":
@@ -94,6 +122,8 @@ class MarkdownParser:
 def _kind_of_paragraph(text: str, head: str, start: int, end: int) -> BlockKind:
     if head == "[" and marks.is_reference_entry(text, start, end):
         return "references"
+    if head == ">" and (kind := marks.quoted_kind(text, start, end)):
+        return cast(BlockKind, kind)
     return "caption" if marks.is_caption(text, start, end) else "paragraph"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Literal, cast
 
@@ -46,7 +47,7 @@ class Lines:
             if marks.LIST_ITEM.match(self._lines[i]):
                 return "list", self._list_end(i)
         if self._is_table(i):
-            return "table", self._pipe_table_end(i)
+            return "table", self.pipe_table_end(i)
         if self._lines[i].startswith(("    ", "\t")):
             return "code", self._indented_end(i)
         return self._paragraph(i)
@@ -57,7 +58,8 @@ class Lines:
         if head == "#":
             return ("heading", i + 1) if marks.atx_level(line) else None
         if head in "`~":
-            return ("code", self._fence_end(i)) if marks.FENCE.match(line) else None
+            fence = marks.FENCE.match(line)
+            return ("code", self.fence_end(i + 1, fence.group(1))) if fence else None
         if head in "$\\":
             stop = self._math_end(i)
             return ("math", stop) if stop else None
@@ -69,8 +71,11 @@ class Lines:
 
     def _interrupts(self, i: int) -> bool:
         """Whether line ``i`` begins a block of its own although no blank line is before it."""
-        if self.heads[i] in _MAY_INTERRUPT and (
-            self._marked(i) or marks.is_thematic_break(self._lines[i]) or marks.FIRST_LIST_ITEM.match(self._lines[i])
+        head, line = self.heads[i], self._lines[i]
+        if head == "[":
+            return marks.FOOTNOTE.match(line) is not None
+        if head in _MAY_INTERRUPT and (
+            self._marked(i) or marks.is_thematic_break(line) or marks.FIRST_LIST_ITEM.match(line)
         ):
             return True
         return self._is_table(i)
@@ -93,33 +98,42 @@ class Lines:
 
     def _html(self, i: int) -> tuple[BlockKind, int] | None:
         if self._lines[i].lstrip().startswith("<!--"):
-            stop = self._closed_by("-->", i, 4)
+            stop = self._closed_at(self._find_comment_end, "-->", i)
             return ("comment", stop) if stop else None
         if opener := marks.HTML_BLOCK.match(self._lines[i]):
             name = opener.group(1).lower()
-            if stop := self._closed_by(f"</{name}>", i, 0):
+            if stop := self._closed_at(self._find_closing_tag, name, i):
                 return cast(BlockKind, marks.HTML_BLOCK_KIND[name]), stop
         return None
 
-    def _closed_by(self, closer: str, i: int, skip: int) -> int | None:
-        """The line after the one that holds ``closer``, looked for from line ``i`` on."""
+    def _closed_at(self, find: Callable[[str, int], int], closer: str, i: int) -> int | None:
+        """The line after the one where what line ``i`` opens is closed."""
         if i < self._unclosed.get(closer, 0):
             return None
-        opener = self.text.find("<", self.starts[i])
-        found = self.text.find(closer, opener + skip)
+        found = find(closer, self.text.index("<", self.starts[i]))
         if found < 0:
             self._unclosed[closer] = self.count
             return None
-        while self.ends[i] < found + len(closer):
+        while self.ends[i] < found:
             i += 1
         return i + 1
 
-    def _fence_end(self, i: int, *, inside_list: bool = False) -> int:
+    def _find_comment_end(self, closer: str, opener: int) -> int:
+        found = self.text.find(closer, opener + 4)
+        return found + len(closer) if found >= 0 else found
+
+    def _find_closing_tag(self, name: str, opener: int) -> int:
+        """End of the tag's name that closes ``<name`` at ``opener``; elements of the same name may be nested."""
+        depth = 0
+        for tag in marks.HTML_TAG[name].finditer(self.text, opener):
+            depth += -1 if tag.group(1) else 1
+            if not depth:
+                return tag.end()
+        return -1
+
+    def fence_end(self, i: int, mark: str, *, inside_list: bool = False) -> int:
         """An unclosed fence runs to the end of the text, or of the list item that holds it."""
-        fence = marks.FENCE.match(self._lines[i])
-        assert fence is not None
-        mark = fence.group(1)
-        for j in range(i + 1, self.count):
+        for j in range(i, self.count):
             if self.heads[j] == mark[0]:
                 closing = self._lines[j].strip()
                 if len(closing) >= len(mark) and not closing.strip(mark[0]):
@@ -152,8 +166,8 @@ class Lines:
             return False
         return "|" in self._lines[i] and marks.is_delimiter_row(self._lines[i + 1])
 
-    def _pipe_table_end(self, i: int) -> int:
-        while i < self.count and "|" in self._lines[i]:
+    def pipe_table_end(self, i: int) -> int:
+        while i < self.count and "|" in self._lines[i] and not (self.heads[i] in "#`~" and self._marked(i)):
             i += 1
         return i
 
@@ -165,9 +179,10 @@ class Lines:
     def _footnote_end(self, i: int) -> int:
         """A footnote goes on over wrapped lines, and over blank lines as long as indented ones follow."""
         stop = i = i + 1
-        while i < self.count and not (self.heads[i] == "[" and marks.FOOTNOTE.match(self._lines[i])):
+        while i < self.count:
             if self.heads[i]:
-                if i > stop and not self._lines[i].startswith(("    ", "\t")):
+                indented = self._lines[i].startswith(("    ", "\t"))
+                if not indented and (i > stop or self._interrupts(i)):
                     break
                 stop = i + 1
             i += 1
@@ -185,20 +200,27 @@ class Lines:
         """A list goes on over blank lines as long as an item or an indented line follows."""
         stop = i
         while i < self.count:
-            line, head = self._lines[i], self.heads[i]
-            if not head:
+            line = self._lines[i]
+            if not self.heads[i]:
                 i += 1
                 continue
-            if line[0].isspace() and head in "`~" and marks.FENCE.match(line):
-                i = stop = self._fence_end(i, inside_list=True)
-                continue
-            after_blank = i > stop
-            if not (line[0].isspace() or marks.LIST_ITEM.match(line)) and (after_blank or self._interrupts(i)):
+            item = marks.LIST_ITEM.match(line)
+            if not (line[0].isspace() or item) and (i > stop or self._interrupts(i)):
                 break
             if marks.is_thematic_break(line):
                 break
+            fence = marks.FENCE.match(line, item.end() if item else 0) if item or line[0].isspace() else None
             i = stop = i + 1
+            if fence:
+                i = self.fence_end(i, fence.group(1), inside_list=True)
+                stop = self._last_filled(i) + 1
         return stop
+
+    def _last_filled(self, stop: int) -> int:
+        """The last line before ``stop`` that is not blank."""
+        while not self.heads[stop - 1]:
+            stop -= 1
+        return stop - 1
 
     def _paragraph(self, i: int) -> tuple[BlockKind, int]:
         stop = i + 1

@@ -21,9 +21,12 @@ YAML_START = re.compile(r"[\w\"'-]+[ \t]*:|#|\{")
 EMBEDDED_DATA = re.compile(r";base64,[A-Za-z0-9+/=]{256,}")
 HTML_BLOCK = re.compile(r"[ \t]*<(table|pre|figure)\b", re.IGNORECASE)
 HTML_BLOCK_KIND = {"table": "table", "pre": "code", "figure": "caption"}
+HTML_TAG = {name: re.compile(rf"<(/?){name}\b", re.IGNORECASE) for name in HTML_BLOCK_KIND}
 
 _DELIMITER_CELL = re.compile(r":?-+:?")
-_MATH_ENVIRONMENT = re.compile(r"\\begin\{((?:equation|align|gather|multline|eqnarray|displaymath)\*?)\}")
+_MATH_ENVIRONMENT = re.compile(
+    r"\\begin\{((?:equation|(?:fl|x|xx)?align|alignat|gather|multline|(?:IEEE)?eqnarray|displaymath|dmath|subequations)\*?)\}"
+)
 _AFTER_MATH = re.compile(r"[.,;]?\s*(?:\([\w.]+\)|\{[#:][^{}]*\})?[.,;]?")
 _REFERENCES = re.compile(
     r"(?:[\dIVX]+\.?\s)?\s*(?:references|bibliography|works cited|literature cited|参考文献)(?: and notes)?\s*:?",
@@ -32,13 +35,17 @@ _REFERENCES = re.compile(
 _REFERENCE_ENTRY = re.compile(r"\s*\[\d{1,3}\]:?\s")
 _DATED = re.compile(r"\b(?:19|20)\d\d\b|https?://|arXiv", re.IGNORECASE)
 _CAPTION = re.compile(
-    r"[ \t]*[*_]{0,3}(?:Figure|Fig\.?|Table|Tab\.|Algorithm|Listing|Scheme|Box|[图圖図表])"
-    r"[ \t]*[A-Z]?\d+[a-z]?(?:[.-]\d+)*[*_]{0,3}(?:[ \t]*[:.|—–：]|[ \t]+-[ \t]|[ \t]+(?=[A-Z(])|[ \t]*$)",
+    r"[ \t]*[*_]{0,3}(?:Supplementary |Extended Data |Appendix )?"
+    r"(?:Figure|FIGURE|Fig\.?|FIG\.?|Table|TABLE|Tab\.|Algorithm|Listing|Scheme|Box|[图圖図表])"
+    r"[ \t]*(?:[A-Z]?\d+[a-z]?(?:[.-]\d+)*|[IVXLC]+)[*_]{0,3}(?:[ \t]*[:.|—–：]|[ \t]+-[ \t]|[ \t]+(?=[A-Z])|[ \t]*$)",
     re.MULTILINE,
 )
-_IMAGES_ONLY = re.compile(r"(?:\s*!\[[^\]]*\](?:\([^()\n]*\)|\[[^\]\n]*\])(?:\{[^{}]*\})?)+\s*")
+_IMAGES = re.compile(r"(?:\s*!\[[^\]]*\](?:\([^()\n]*\)|\[[^\]\n]*\])(?:\{[^{}]*\})?)+\s*")
+_QUOTED = re.compile(
+    r"^[ \t]*>[> \t]*(?:(?P<table>\|?[ \t]*:?-+:?[ \t]*\|)|(?P<code>```|~~~)|(?P<math>\$\$))", re.MULTILINE
+)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_TAG = re.compile(r"<[^<>]+>")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}$")
 
 
@@ -87,13 +94,45 @@ def ends_math(after: str) -> bool:
 
 
 def is_caption(text: str, start: int, end: int) -> bool:
-    """Whether the paragraph ``text[start:end]`` is a caption or holds nothing but images."""
-    return bool(_CAPTION.match(text, start, end) or _IMAGES_ONLY.fullmatch(text, start, end))
+    """Whether the paragraph ``text[start:end]`` is a caption, with or without its images, or nothing but images."""
+    images = _IMAGES.match(text, start, end)
+    if images and images.end() == end:
+        return True
+    return _CAPTION.match(text, images.end() if images else start, end) is not None
+
+
+def quoted_kind(text: str, start: int, end: int) -> str | None:
+    """``table``, ``code`` or ``math`` when the block quote ``text[start:end]`` holds such a block."""
+    found = _QUOTED.search(text, start, end)
+    return found.lastgroup if found else None
 
 
 def is_reference_entry(text: str, start: int, end: int) -> bool:
     """Whether ``text[start:end]`` is an entry such as ``[7] A. Author. Title. 2020.``."""
     return bool(_REFERENCE_ENTRY.match(text, start, end) and _DATED.search(text, start, end))
+
+
+def unclosed_html(text: str) -> int:
+    """Start of the line of the first comment, table, listing or figure that ``text`` opens and does not close, or 0."""
+    openers = [_unclosed_comment(text), *(_unclosed_element(text, tag) for tag in HTML_TAG.values())]
+    first = min((opener for opener in openers if opener >= 0), default=0)
+    return text.rfind("\n", 0, first) + 1
+
+
+def _unclosed_comment(text: str) -> int:
+    opener = text.rfind("<!--")
+    return opener if opener >= 0 and text.find("-->", opener) < 0 else -1
+
+
+def _unclosed_element(text: str, tag: re.Pattern[str]) -> int:
+    depth, opener = 0, -1
+    for found in tag.finditer(text):
+        if found.group(1):
+            depth = max(0, depth - 1)
+        else:
+            opener = opener if depth else found.start()
+            depth += 1
+    return opener if depth else -1
 
 
 def is_references_title(title: str) -> bool:

@@ -29,6 +29,11 @@ class _Range(NamedTuple):
     stop: int
 
 
+def passage_text(prefix: str, text: str) -> str:
+    """A chunk as it is counted, embedded and read by a model: its place in the paper, then its words."""
+    return f"{prefix}\n{text}" if prefix else text
+
+
 @dataclass(frozen=True)
 class Packer:
     """Greedy packing of the units of one stretch of text under one heading."""
@@ -59,7 +64,10 @@ class Packer:
         first, stop = self._fill(self._overlap_start(previous), new)
         # Joined units may count differently from their sum: what the chunk's own text counts is what holds.
         while (num_tokens := self._count(first, stop)) > budget and stop - first > 1:
-            first, stop = (first + 1, stop) if first < new else (first, stop - 1)
+            if first < new:
+                first += 1
+            else:
+                stop = min(stop - 1, max(first + 1, first + (stop - first) * budget // num_tokens))
         # A section's short last chunk repeats more than the overlap rather than being rejected.
         while self._is_too_short(new, stop, num_tokens) and first - 1 > previous.first:
             if (longer := self._count(first - 1, stop)) > budget:
@@ -74,16 +82,11 @@ class Packer:
 
     def _count(self, first: int, stop: int) -> int:
         body = self.text[self.units[first].start : self.units[stop - 1].end]
-        prefix = self._prefix(first)
-        return self.count(f"{prefix}\n{body}" if prefix else body)
+        return self.count(passage_text(self._prefix(first), body))
 
     def _prefix(self, first: int) -> str:
         """The heading, and the header of the table whose later rows begin the chunk."""
-        header = self.units[first].header
-        if header is None:
-            return self.heading
-        rows = self.text[header[0] : header[1]]
-        return f"{self.heading}\n{rows}" if self.heading else rows
+        return "\n".join(filter(None, (self.heading, self.units[first].header)))
 
     def _overlap_start(self, previous: _Range) -> int:
         """First of the sentences at the end of ``previous`` that are repeated; never all of ``previous``."""
@@ -100,7 +103,7 @@ class Packer:
         budget = self.settings.max_tokens
         total = self.heading_tokens + sum(unit.num_tokens for unit in self.units[first : new + 1])
         if header := self.units[first].header:
-            total += self.count(self.text[header[0] : header[1]])
+            total += self.count(header) + 1
         while first < new and total > budget:
             total -= self.units[first].num_tokens
             first += 1

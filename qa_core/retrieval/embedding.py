@@ -23,11 +23,6 @@ _REMEDY = (
 )
 
 
-def passage_text(prefix: str, text: str) -> str:
-    """What is embedded for a passage: its place in the paper, then its words."""
-    return f"{prefix}\n{text}" if prefix else text
-
-
 def locate_model(name_or_path: str) -> str:
     """A local folder for ``package:MODULE/FOLDER`` and for paths; a hub name stays a hub name. Loads no model.
 

@@ -39,7 +39,8 @@ QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What 
 
 
 def publish_index(store: RunStore) -> None:
-    from qa_core.retrieval.embedding import Embedder, passage_text
+    from qa_core.corpus.packing import passage_text
+    from qa_core.retrieval.embedding import Embedder
     from qa_core.retrieval.index import write_index
 
     rows = [

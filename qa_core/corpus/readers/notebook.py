@@ -7,22 +7,20 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from qa_core.corpus.documents import DocumentRejected, Rendered
+from qa_core.corpus.markdown import parse_blocks
+from qa_core.corpus.markdown_marks import EMBEDDED_DATA, FENCE
 from qa_core.corpus.readers.decoding import decode
+from qa_core.corpus.readers.front_matter import front_matter_end, opening_yaml, stated, stated_in
 from qa_core.corpus.readers.rendering import MarkdownWriter
 
 MAX_OUTPUT_CHARS = 4000
 """Of one output; logs and arrays beyond it are cut, with a line that says how much."""
-MAX_FRONT_MATTER_CHARS = 20_000
 
 _UNSTORABLE = re.compile("[\ud800-\udfff\0]")  # JSON may escape half a surrogate pair; UTF-8 has no bytes for it
 _TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _INLINE_DATA = re.compile(r"data:[\w.+/-]{1,80};base64,[A-Za-z0-9+/=]*")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,30}")
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _RAW_LANGUAGES = {"text/latex": "latex", "text/html": "html", "text/restructuredtext": "rst", "text/x-rst": "rst"}
 
 
@@ -30,12 +28,10 @@ def read(data: bytes) -> Rendered:
     """The cells in order; spans are cell numbers from 1. Images and other binary outputs are left out."""
     notebook = _parse(decode(data))
     cells = _cells(notebook)
-    stated = _mapping(notebook.get("metadata"))
     writer = MarkdownWriter("cell")
     for number, cell in enumerate(cells, start=1):
-        front_matter = _front_matter(cell) if number == 1 else None
-        if front_matter is not None:
-            stated = {**front_matter, **stated}
+        if number == 1 and (front_matter := _front_matter(cell)):
+            writer.block(front_matter, number, number)
             continue
         for block, language in _blocks(cell, _language(notebook)):
             text = block.replace("\r", "\n")
@@ -43,14 +39,15 @@ def read(data: bytes) -> Rendered:
                 writer.block(text, number, number)
             else:
                 writer.code(text, number, number, language)
-    if not writer.text():
+    text = writer.text()
+    if not text:
         raise DocumentRejected("whitespace_only", f"{len(cells)} cells without text")
-    year = _YEAR.search(_text(stated.get("date")))
+    named, opening = stated_in(_mapping(notebook.get("metadata"))), stated(opening_yaml(text))
     return Rendered(
-        writer.text(),
-        _line(stated.get("title")),
-        _authors(stated),
-        int(year.group()) if year else None,
+        text,
+        named.title or opening.title,
+        named.authors or opening.authors,
+        named.year or opening.year,
         writer.source_map(),
     )
 
@@ -126,33 +123,30 @@ def _cut(text: str) -> str:
 
 def _closed(markdown: str) -> str:
     """A fence that is open at a cell's end would swallow the next cells; a cell ends it."""
-    fence = ""
-    for line in markdown.split("\n"):
-        if not fence and (opener := _FENCE.match(line)):
-            fence = opener.group(1)
-        elif fence and len(line.strip()) >= len(fence) and not line.strip().strip(fence[0]):
-            fence = ""
+    if "```" not in markdown and "~~~" not in markdown:
+        return markdown
+    body = EMBEDDED_DATA.sub("", markdown)  # which would part the block that it stands in
+    *_, last = parse_blocks(f"{body}\n\nNext cell.")
+    fence = _open_fence(body[last.start :]) if last.start < len(body) else ""
     return f"{markdown}\n{fence}" if fence else markdown
 
 
-def _front_matter(cell: dict[str, Any]) -> dict[str, Any] | None:
-    """What a raw cell between ``---`` lines says of the paper."""
-    source = _text(cell.get("source")).strip()
-    fenced = source.startswith("---\n") and source.endswith("\n---") and len(source) <= MAX_FRONT_MATTER_CHARS
-    if cell.get("cell_type") != "raw" or not fenced:
-        return None
-    try:
-        stated = yaml.safe_load(source[4:-4])
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that does not exist
-        return None
-    return stated if isinstance(stated, dict) else None
+def _open_fence(block: str) -> str:
+    """The mark of the fence that the last lines of ``block`` are in."""
+    fence = ""
+    for line in block.split("\n"):
+        if not fence and (opener := FENCE.match(line)):
+            fence = opener.group(1)
+        elif fence and len(line.strip()) >= len(fence) and not line.strip().strip(fence[0]):
+            fence = ""
+    return fence
 
 
-def _authors(stated: dict[str, Any]) -> tuple[str, ...]:
-    found = stated.get("authors") or stated.get("author") or []
-    people = found if isinstance(found, list) else [found]
-    names = (_line(person.get("name") if isinstance(person, dict) else person) for person in people)
-    return tuple(name for name in names if name)
+def _front_matter(cell: dict[str, Any]) -> str:
+    """A raw cell that is YAML between ``---`` lines and nothing else."""
+    source = _text(cell.get("source")).replace("\r", "\n").strip()
+    lines = source.split("\n")
+    return source if cell.get("cell_type") == "raw" and front_matter_end(lines) == len(lines) else ""
 
 
 def _language(notebook: dict[str, Any]) -> str:
@@ -169,12 +163,8 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _line(value: object) -> str:
-    return " ".join(_text(value).split())
-
-
 def _text(value: object) -> str:
-    """A notebook's string may be a list of lines; what is neither has no text, except a date."""
+    """A notebook's string may be a list of lines; what is neither has no text."""
     if isinstance(value, list):
         value = "".join(part for part in value if isinstance(part, str))
     if value is None or isinstance(value, (dict, bool)):

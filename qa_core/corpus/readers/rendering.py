@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from qa_core.corpus import markdown_marks as marks
 from qa_core.corpus.documents import SourceMap, SpanUnit
 
 _GAP = "\n\n"
-# What would begin a block of its own if a plain paragraph started with it.
-_BLOCK_MARK = re.compile(r"[#>|]|~{3}|`{3}|[-*+][ \t]|(?:-{3,}|={3,})$|\$\$|\\\[|\\begin\{|<!--")
+_BLOCK_MARK = re.compile(r"[#>|]|[-*+](?:[ \t]|$)|={3,}$|\$\$|\\\[|\\begin\{|<!--")
+_BLOCK_MARKS = (_BLOCK_MARK, marks.FENCE, marks.GRID_BORDER, marks.HTML_BLOCK)
 _NUMBERED = re.compile(r"(\d{1,9})([.)])(?=[ \t]|$)")
 
 
@@ -31,10 +32,7 @@ class MarkdownWriter:
 
     def paragraph(self, words: str, start: int, end: int) -> None:
         """Plain words on one line; a leading mark that markdown would take for another block is escaped."""
-        line = " ".join(words.split())
-        if _BLOCK_MARK.match(line):
-            line = "\\" + line
-        self.block(_NUMBERED.sub(r"\1\\\2", line, count=1) if _NUMBERED.match(line) else line, start, end)
+        self.block(_escaped(" ".join(words.split())), start, end)
 
     def code(self, body: str, start: int, end: int, language: str = "") -> None:
         longest = max((len(run) for run in re.findall(r"`{3,}", body)), default=2)
@@ -80,6 +78,15 @@ class MarkdownWriter:
     def source_map(self) -> SourceMap:
         columns = zip(*self._spans, strict=True) if self._spans else [()] * 4
         return SourceMap(self._unit, *map(tuple, columns))
+
+
+def _escaped(line: str) -> str:
+    """``line`` so that it begins no block of its own."""
+    if marks.FOOTNOTE.match(line):
+        return f"[\\{line[1:]}"  # a mark before the bracket would open display math
+    if marks.is_thematic_break(line) or any(mark.match(line) for mark in _BLOCK_MARKS):
+        return f"\\{line}"
+    return _NUMBERED.sub(r"\1\\\2", line, count=1) if _NUMBERED.match(line) else line
 
 
 def _cell(text: str) -> str:

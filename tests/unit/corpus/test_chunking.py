@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from qa_core.config import ChunkSettings
 from qa_core.corpus.chunking import Chunker
 from qa_core.corpus.counting import TokenCounter
 from qa_core.corpus.loading import load_document, read_document
+from qa_core.corpus.packing import passage_text
 from qa_core.corpus.papers import find_papers
 from qa_core.schemas import CHUNKS, CHUNKS_REJECTED
 from tests.unit.corpus.losses import lost_characters
@@ -135,7 +137,9 @@ def test_what_is_no_text_of_the_paper_is_rejected_with_its_place(tokenizer_file:
 def test_short_sections_are_rejected_unless_they_are_atomic(tokenizer_file: Path):
     chunks, rejected = cut(tokenizer_file, "# A\n\nTwo words.\n\n# B\n\n$$x = 1$$\n", min_tokens=16)
     assert texts(chunks) == ["$$x = 1$$"]
-    assert [(row["reason"], row["stage"], row["source"]) for row in rejected] == [("too_short", "chunk", "a.md")]
+    assert [(row["reason"], row["stage"], row["source"]) for row in rejected] == [
+        ("too_short", "chunk", "a.md"), ("bare_heading", "chunk", "a.md"),
+    ]  # fmt: skip
 
 
 def test_a_short_rest_of_a_section_repeats_more_rather_than_being_rejected(tokenizer_file: Path):
@@ -144,10 +148,24 @@ def test_a_short_rest_of_a_section_repeats_more_rather_than_being_rejected(token
         assert not cut(tokenizer_file, text[:length], min_tokens=16)[1]
 
 
-def test_a_document_of_headings_only_is_rejected(tokenizer_file: Path):
-    chunks, rejected = cut(tokenizer_file, "# A\n\n## B\n")
-    assert not chunks
-    assert [row["reason"] for row in rejected] == ["no_text"]
+def test_headings_that_no_chunk_names_are_rejected_by_name(tokenizer_file: Path):
+    text = "# A\n\n## Empty\n\n## Kept\n\nSome words.\n\n## Short\n\nx\n\n### Deeper\n"
+    chunks, rejected = cut(tokenizer_file, text, min_tokens=2)
+    assert [row["section_path"] for row in chunks] == [["A", "Kept"]]
+    assert [(row["reason"], row["detail"].split(": ")[1]) for row in rejected] == [
+        ("bare_heading", "## Empty"), ("too_short", "x"), ("bare_heading", "### Deeper"), ("bare_heading", "## Short"),
+    ]  # fmt: skip
+
+
+def test_a_document_without_any_word_is_rejected(tokenizer_file: Path):
+    assert [row["reason"] for row in cut(tokenizer_file, "---\n\n***\n")[1]] == ["no_text"]
+
+
+def test_signs_are_kept_where_they_are_content_and_named_where_they_are_not(tokenizer_file: Path):
+    text = "# B\n\n```\n++++[->+<]\n```\n\n+++\n\n| + | - |\n|---|---|\n| * | / |\n"
+    chunks, rejected = cut(tokenizer_file, text)
+    assert [row["kind"] for row in chunks] == ["code", "table"]
+    assert [(row["reason"], row["detail"]) for row in rejected] == [("no_words", "characters 25 to 28: +++")]
 
 
 def test_ids_are_content_hashes_and_rows_fit_the_schemas(tokenizer_file: Path):
@@ -275,3 +293,81 @@ def test_code_is_not_repeated_because_its_last_part_is_short(tokenizer_file: Pat
     for stop in range(20, 40):
         chunks, _ = cut(tokenizer_file, "\n".join(lines[:stop]), min_tokens=30)
         assert [line for row in chunks for line in row["text"].split("\n")] == lines[:stop]
+
+
+def windowed(tokenizer_file: Path, text: str, size: int, **options: int) -> tuple[Rows, Rows]:
+    """The rows of a text that comes in stretches of ``size`` characters."""
+    document = replace(
+        read_document("a.md", b"x"), text=text[:size], rest=[text[i : i + size] for i in range(size, len(text), size)]
+    )
+    settings = ChunkSettings(**{"max_tokens": 64, "overlap_tokens": 0, "min_tokens": 1, **options})
+    done = Chunker(tokenizer_file, settings).chunk(document)
+    assert lost_characters(replace(document, text=text), done.chunks, done.rejected) == ""
+    return done.chunks, done.rejected
+
+
+def test_code_longer_than_a_window_stays_code(tokenizer_file: Path):
+    lines = ["```python", *(f"# comment {i}\nvalue_{i} = {i}" for i in range(200)), "```"]
+    chunks, rejected = windowed(tokenizer_file, "# T\n\n" + "\n".join(lines) + "\n\n# After\n\nProse here.\n", 700)
+    assert {row["kind"] for row in chunks[:-1]} == {"code"}
+    assert (chunks[-1]["kind"], chunks[-1]["section_path"]) == ("prose", ["After"])
+    assert not rejected
+
+
+def test_a_table_longer_than_a_window_keeps_its_rows_and_header(tokenizer_file: Path):
+    header, rows = "| name | value |\n|---|---|", [f"| row number {i} | value {i} |" for i in range(200)]
+    chunks, _ = windowed(tokenizer_file, "\n".join(["# T\n", header, *rows, "", "Prose here."]), 700)
+    assert {row["kind"] for row in chunks[:-1]} == {"table"}
+    assert all(row["prefix"].endswith(header) for row in chunks[1:-1])
+    assert [line for row in chunks for line in row["text"].split("\n") if line.startswith("| row")] == rows
+
+
+@pytest.mark.parametrize(("opener", "closer", "reason"), [("<!--", "-->", "comment"), ("<table>", "</table>", "")])
+def test_html_over_the_border_of_two_windows_is_not_torn(tokenizer_file: Path, opener: str, closer: str, reason: str):
+    prose = " ".join(map(sentence, range(12)))
+    block = f"{opener}\n\n# Hidden\n\n{sentence(99)}\n\n{closer}"
+    text = f"# T\n\n{prose}\n\n{block}\n\n{prose}\n"
+    whole = cut(tokenizer_file, text, max_tokens=128)
+    for size in range(len(prose), len(prose) + len(block), 7):
+        chunks, rejected = windowed(tokenizer_file, text, size, max_tokens=128)
+        assert (
+            [row["reason"] for row in rejected] == [row["reason"] for row in whole[1]] == ([reason] if reason else [])
+        )
+        assert {tuple(row["section_path"]) for row in chunks} == {("T",)}
+        assert sum(block in row["text"] for row in chunks) == (not reason)
+
+
+def test_html_and_grid_tables_are_cut_between_rows_and_repeat_their_header(tokenizer_file: Path):
+    html = (
+        "<table><tr><th>name</th></tr>" + "".join(f"<tr><td>value {i}.\nmore</td></tr>" for i in range(40)) + "</table>"
+    )
+    chunks, _ = cut(tokenizer_file, f"# T\n\n{html}\n")
+    assert len(chunks) > 3
+    assert all(row["prefix"].endswith("<table><tr><th>name</th></tr>") for row in chunks[1:])
+    assert all(row["text"].startswith("<tr>") for row in chunks[1:-1])
+    border, head = "+------+------+", "+:====:+:====:+"
+    grid = "\n".join(
+        [border, "| a    | b    |", head, *[f"| {i:4} | one. |\n|      | Two. |\n{border}" for i in range(30)]]
+    )
+    chunks, _ = cut(tokenizer_file, f"# T\n\n{grid}\n", max_tokens=96)
+    assert len(chunks) > 3
+    assert all(row["prefix"].endswith(head) and row["text"].endswith(border) for row in chunks[1:])
+
+
+def test_a_table_inside_a_long_list_item_is_cut_between_lines(tokenizer_file: Path):
+    rows = [f"  | row {i} | value {i} |" for i in range(30)]
+    chunks, _ = cut(tokenizer_file, "- An item with a table:\n\n  | a | b |\n  |---|---|\n" + "\n".join(rows))
+    assert [line for row in chunks for line in row["text"].split("\n") if "row" in line] == rows
+
+
+def test_wide_gaps_between_paragraphs_cost_no_more_than_their_length(tokenizer_file: Path):
+    chunker = Chunker(tokenizer_file, ChunkSettings(max_tokens=384, overlap_tokens=0, min_tokens=1))
+    started = time.process_time()
+    done = chunker.chunk(read_document("a.md", ("a.\n" + "\n" * 500).encode() * 2000))
+    assert time.process_time() - started < 20
+    assert max(row["num_tokens"] for row in done.chunks) <= 384
+
+
+def test_a_chunk_is_read_under_its_prefix():
+    assert passage_text("Raft > Safety", "One vote.") == "Raft > Safety\nOne vote."
+    assert passage_text("", "One vote.") == "One vote."

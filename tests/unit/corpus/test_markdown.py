@@ -137,6 +137,33 @@ def test_indented_lines_after_a_blank_one_are_code():
     assert kinds("Text\n    wrapped") == ["paragraph"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[^1]: A note.\n## Next\n\ntext", ["footnote", "heading", "paragraph"]),
+        ("[^1]: A note.\n```\n\n# x\n```\n\ntext", ["footnote", "code", "paragraph"]),
+        ("[^1]: A note.\n| a |\n|---|\n| 1 |", ["footnote", "table"]),
+        ("- ```py\n  x\n  ```\n\n```\ny\n\n# z\n```\n\n# H", ["list", "code", "heading"]),
+        ("- ```py\n  x\n  ```\n\nParagraph.", ["list", "paragraph"]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |\n## H | x\n\ntext", ["table", "heading", "paragraph"]),
+        ("<TABLE>\n\n<td><table></table>\n\n</td></TABLE>\ntext", ["table", "paragraph"]),
+        ("![plot](a.png)\nFigure 1: A caption. Of two.", ["caption"]),
+        ("TABLE IV: Results.\n\nSupplementary Figure 1: More.", ["caption", "caption"]),
+        ("Figure 2 (left) shows it. It is good.", ["paragraph"]),
+        ("> | a | b |\n> |---|---|\n> | 1. x | 2 |", ["table"]),
+        ("> ```\n> x = 1. y\n> ```", ["code"]),
+        ("> Quoted words. And more.", ["paragraph"]),
+        ("\\begin{flalign}\nx\n\\end{flalign}", ["math"]),
+    ],
+)
+def test_neighbours_do_not_swallow_or_tear_each_other(text: str, expected: list[str]):
+    assert kinds(text) == expected
+
+
+def test_a_heading_with_signs_of_comparison_keeps_its_words():
+    assert paths("# When p < 0.05 and q > 3 <b>hold</b>\n\ntext") == {"text": ("When p < 0.05 and q > 3 hold",)}
+
+
 def test_embedded_data_is_cut_out_of_the_block_around_it():
     blob = ";base64," + "iVBORw0KGgo" * 40
     text = f'before <img alt="a plot" src="data:image/png{blob}" /> after'
@@ -176,6 +203,10 @@ def test_blocks_come_in_order_and_do_not_overlap():
         "![a](b)\n",
         "    a\n\n",
         "# a\n=\n",
+        "- ```\n",
+        "<pre>\n<!--\n",
+        "<table>\n</table\n",
+        "> |-|\n",
     ],
 )
 def test_time_grows_with_the_text_and_not_with_its_square(piece: str):

