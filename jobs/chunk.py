@@ -24,12 +24,14 @@ from qa_core.config import ChunkSettings, SemanticSegmentation
 from qa_core.corpus.dedup import DUPLICATE_REASONS, Verdict, judge
 from qa_core.corpus.papers import find_papers
 from qa_core.errors import UserError
-from qa_core.manifest import digest
+from qa_core.manifest import digest, package_versions
 from qa_core.training.base_model import tokenizer_file
 
 CUT_VERSION = 1
 """Raised when the same paper and settings give other rows than before: nothing of an earlier run is then copied."""
 
+_CUTTING_PACKAGES = ("docutils", "fastokens", "justhtml", "pypdfium2", "rensa", "sentence-transformers")
+"""Another version of these may read, count or compare otherwise."""
 Summaries = list[dict[str, Any]]
 
 
@@ -64,17 +66,29 @@ def run(context: StageContext) -> StageOutcome:
 def _cut_key(settings: ChunkSettings, base: Artifact) -> str:
     """Equal keys cut an equal paper into equal rows."""
     tokenizer = hashlib.sha256(tokenizer_file(base.local()).read_bytes()).hexdigest()
-    return digest([CUT_VERSION, tokenizer, settings.model_dump(mode="json", exclude={"papers", "compute"})])
+    versions = {name: version for name, version in package_versions().items() if name in _CUTTING_PACKAGES}
+    return digest([CUT_VERSION, tokenizer, versions, settings.model_dump(mode="json", exclude={"papers", "compute"})])
 
 
 def _earlier_files(outputs: Mapping[str, Artifact], key: str) -> EarlierFiles | None:
-    """The finished files of an earlier run that cut papers in the same way."""
-    manifests = [output.manifest() for output in outputs.values()]
-    metrics = [manifest.metrics for manifest in manifests if manifest is not None]
-    if len(metrics) < len(outputs) or any(metric.get("cut_key") != key for metric in metrics):
+    """The finished files of one earlier run that cut papers in the same way, or None.
+
+    Files that are damaged, or of two runs because one was killed between publishing two artifacts, are not copied from.
+    """
+    manifests = []
+    for output in outputs.values():
+        try:
+            manifest = output.manifest()
+            if manifest is None or manifest.metrics.get("cut_key") != key:
+                return None
+            output.verify(manifest)
+        except UserError:  # damaged; it is about to be replaced
+            return None
+        manifests.append(manifest)
+    if len({manifest.fingerprint for manifest in manifests}) > 1:
         return None
     folders = {name: output.path for name, output in outputs.items()}
-    return EarlierFiles(outputs["chunks"].filesystem, folders, int(metrics[0]["buckets"]))
+    return EarlierFiles(outputs["chunks"].filesystem, folders, int(manifests[0].metrics["buckets"]))
 
 
 def _earlier_verdict(earlier: EarlierFiles | None, settings: ChunkSettings) -> Verdict:
@@ -88,7 +102,6 @@ def _earlier_verdict(earlier: EarlierFiles | None, settings: ChunkSettings) -> V
 def _cut(task: CutTask, numbers: Sequence[int]) -> Summaries:
     workers = min(task.settings.compute.num_workers, len(numbers))
     compute = task.settings.compute
-    gpus: dict[str, Any] = {"num_gpus": compute.gpus_per_worker} if compute.gpus_per_worker else {}
     batches = (
         ray.data.from_items(list(numbers), override_num_blocks=len(numbers))
         .map_batches(
@@ -97,7 +110,6 @@ def _cut(task: CutTask, numbers: Sequence[int]) -> Summaries:
             batch_format="pyarrow",
             num_cpus=compute.cpus_per_worker,
             compute=TaskPoolStrategy(size=workers),
-            **gpus,
         )
         .iter_batches(batch_size=None, batch_format="pyarrow")
     )
@@ -160,5 +172,5 @@ def _nothing_left(settings: ChunkSettings, outcome: StageOutcome) -> UserError:
     reasons = ", ".join(f"{reason} {n}" for reason, n in outcome.rejected.items())
     return UserError(
         f"none of the {outcome.metrics['papers']} papers in {settings.papers} gave a chunk: {reasons}",
-        "Papers are UTF-8 markdown with text below their headings; shorter ones need a lower chunk.min_tokens.",
+        "docs/formats.md says what can be read; papers with little text need a lower chunk.min_tokens.",
     )

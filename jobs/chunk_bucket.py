@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from jobs.chunk_files import BucketWriter, EarlierBucket, EarlierFiles
@@ -63,10 +65,12 @@ class CutTask:
                 torn[failure.rejection["source"]] = failure.rejection
 
     def _write_bucket(self, number: int, torn: Mapping[str, Row]) -> list[Row]:
-        earlier = self.earlier.open_bucket(number, len(self.buckets)) if self.earlier else None
-        ledger = earlier.ledger() if earlier else {}
         rows = []
-        with BucketWriter(self.outputs, number) as writer:
+        with ExitStack() as stack:
+            bucket = self.earlier.open_bucket(number, len(self.buckets)) if self.earlier else None
+            earlier = stack.enter_context(bucket) if bucket else None
+            ledger = earlier.ledger() if earlier else {}
+            writer = stack.enter_context(BucketWriter(self.outputs, number))
             for paper in self.buckets[number]:
                 cutter = _PaperCutter(self, writer, paper)
                 if paper.source in torn:
@@ -96,8 +100,9 @@ class _PaperCutter:
         """The paper's row of ``SUMMARY``; its rows of all tables are written."""
         try:
             digest = self.paper.digest()
-        except OSError as error:
-            return self.refuse(rejected_file(self.paper.source, "unreadable", error.strerror or str(error)))
+        except (OSError, pa.ArrowException) as error:
+            detail = getattr(error, "strerror", None) or str(error)
+            return self.refuse(rejected_file(self.paper.source, "unreadable", detail))
         if known is None or earlier is None or known["file_digest"] != digest:
             return self._cut(digest)
         if reason := self.task.verdict.duplicates.get(self.paper.source):
@@ -130,14 +135,18 @@ class _PaperCutter:
             document = load_document(self.paper)
         except DocumentRejected as error:
             return self.refuse(rejected_file(self.paper.source, error.reason, error.detail), {"file_digest": digest})
+        except MemoryError:
+            raise
         except Exception as error:  # a defect in a reader costs one paper and is counted, not a night's run
             return self.refuse(_defect(self.paper, error), {"file_digest": digest})
         try:
             return self._write_cut(document, digest)
         except DocumentRejected as error:
             raise _TornPaper(rejected_file(self.paper.source, error.reason, error.detail)) from error
-        except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise _TornPaper(_defect(self.paper, error)) from error  # unlike a full disk, which ends the run
+        except (OSError, MemoryError):  # a full disk is no fault of the paper
+            raise
+        except Exception as error:
+            raise _TornPaper(_defect(self.paper, error)) from error
 
     def _write_cut(self, document: Document, digest: str) -> Row:
         fingerprint, tokens, chunks = PaperFingerprint(), 0, 0
@@ -161,7 +170,7 @@ class _PaperCutter:
             "format": document.format, "title": document.title, "authors": document.authors, "year": document.year,
             "num_chunks": chunks, "num_tokens": tokens, "num_words": fingerprint.num_words,
             "content_hash": fingerprint.content_hash, "signature": fingerprint.signature,
-            "block_hashes": fingerprint.block_hashes.tolist(),
+            "block_hashes": np.unique(np.array(fingerprint.block_hashes, dtype=np.uint64)),
             "skipped_blocks": sorted(self._boilerplate(fingerprint.block_hashes)),
         }  # fmt: skip
         self.writer.write("documents", [row])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Self
@@ -90,33 +91,41 @@ class EarlierFiles:
         return f"{self.folders[table]}/{file_name(number)}"
 
 
-@dataclass(frozen=True)
 class EarlierBucket:
-    files: EarlierFiles
-    numbers: Sequence[int]
+    """The files stay open for the length of the ``with`` block: each is asked for many papers."""
+
+    def __init__(self, files: EarlierFiles, numbers: Sequence[int]) -> None:
+        self._files = files
+        self._numbers = numbers
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def ledger(self) -> dict[str, dict[str, Any]]:
         """Source -> its row of ``DOCUMENTS``, without the text."""
-        return {row["source"]: row for number in self.numbers for row in self.files.ledger(number)}
+        return {row["source"]: row for number in self._numbers for row in self._files.ledger(number)}
 
     def rows(self, table: str, source: str) -> Iterator[pa.Table]:
         """The row groups of ``source``."""
-        for path, group in self._groups[table].get(source, ()):
-            with self.files.filesystem.open_input_file(path) as file:
-                yield pq.ParquetFile(file).read_row_group(group)
+        for file, group in self._groups[table].get(source, ()):
+            yield file.read_row_group(group)
 
     @cached_property
-    def _groups(self) -> dict[str, dict[str, list[tuple[str, int]]]]:
-        return {table: self._find_groups(table) for table in self.files.folders}
+    def _groups(self) -> dict[str, dict[str, list[tuple[pq.ParquetFile, int]]]]:
+        return {table: self._find_groups(table) for table in self._files.folders}
 
-    def _find_groups(self, table: str) -> dict[str, list[tuple[str, int]]]:
-        found: dict[str, list[tuple[str, int]]] = {}
-        for path in (self.files.path(table, number) for number in self.numbers):
-            with self.files.filesystem.open_input_file(path) as stream:
-                file = pq.ParquetFile(stream)
-                for group in range(file.num_row_groups):
-                    source = file.read_row_group(group, columns=["source"])["source"][0].as_py()
-                    found.setdefault(source, []).append((path, group))
+    def _find_groups(self, table: str) -> dict[str, list[tuple[pq.ParquetFile, int]]]:
+        found: dict[str, list[tuple[pq.ParquetFile, int]]] = {}
+        for number in self._numbers:
+            stream = self._files.filesystem.open_input_file(self._files.path(table, number))
+            file = pq.ParquetFile(self._stack.enter_context(stream))
+            for group in range(file.num_row_groups):
+                source = file.read_row_group(group, columns=["source"])["source"][0].as_py()
+                found.setdefault(source, []).append((file, group))
         return found
 
 

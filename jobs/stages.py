@@ -95,6 +95,11 @@ def _data(section: str) -> Callable[[LecternConfig], Resources]:
     return resources
 
 
+def _chunking(config: LecternConfig) -> Resources:
+    compute = config.chunk.compute
+    return Resources(compute.num_workers * compute.cpus_per_worker)
+
+
 def _training(config: LecternConfig) -> Resources:
     compute = config.finetune.compute
     return Resources(compute.num_workers * compute.cpus_per_worker, compute.num_workers if compute.use_gpu else 0)
@@ -112,7 +117,7 @@ PIPELINE: tuple[Stage, ...] = (
     ),
     Stage(
         "chunk", "jobs.chunk", 2, ("chunk",), (PAPERS, "base"), ("chunks", "chunks_rejected", "documents"),
-        _data("chunk"),
+        _chunking,
         "Cut papers into chunks.", ("papers", "chunks", "tokens"),
     ),
     Stage(

@@ -118,7 +118,6 @@ class ChunkCompute(Section):
     num_workers: int = Field(2, ge=1)
     """Most tasks at once."""
     cpus_per_worker: float = Field(0.5, gt=0)
-    gpus_per_worker: float = Field(0.0, ge=0)
 
 
 class ChunkSettings(Section):
@@ -134,8 +133,14 @@ class ChunkSettings(Section):
     near_duplicate_similarity: float = Field(0.65, gt=0, le=1)
     """Of two papers that share at least this share of their phrases, the shorter one is left out."""
     boilerplate_papers: int = Field(3, ge=0)
-    """A paragraph that stands in at least this many papers is left out of all of them; 0 keeps every one."""
+    """A paragraph or list that stands in at least this many papers is left out of all of them; 0 keeps every one."""
     compute: ChunkCompute = ChunkCompute()
+
+    @model_validator(mode="after")
+    def _boilerplate_is_shared(self) -> ChunkSettings:
+        if self.boilerplate_papers == 1:
+            raise ValueError("boilerplate_papers=1 would leave out every paragraph; give 0 or at least 2")
+        return self
 
     @model_validator(mode="after")
     def _overlap_below_budget(self) -> ChunkSettings:

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict
 SCHEMA_VERSION = 1
 
 _TRACKED_PACKAGES = (
-    "bitsandbytes", "deepspeed", "evaluate", "faiss-cpu", "gguf", "lectern", "llama-cpp-python", "numpy", "peft",
-    "pyarrow", "ray", "sentence-transformers", "tokenizers", "torch", "transformers",
+    "bitsandbytes", "deepspeed", "docutils", "evaluate", "faiss-cpu", "fastokens", "gguf", "justhtml", "lectern",
+    "llama-cpp-python", "numpy", "peft", "pyarrow", "pypdfium2", "ray", "rensa", "sentence-transformers", "tokenizers",
+    "torch", "transformers",
 )  # fmt: skip
 
 

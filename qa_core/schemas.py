@@ -9,8 +9,8 @@ import pyarrow as pa
 
 CHUNKS = pa.schema(
     [
-        ("chunk_id", pa.string()),  # content hash of doc_id, offsets and text
-        ("doc_id", pa.string()),  # content hash of source path and text
+        ("chunk_id", pa.string()),  # content hash of doc_id, offsets, prefix and text
+        ("doc_id", pa.string()),  # content hash of source path and bytes
         ("source", pa.string()),  # path below the papers folder, with forward slashes
         ("title", pa.string()),
         ("section_path", pa.list_(pa.string())),  # headings above the chunk, outermost first

@@ -30,7 +30,7 @@ TopicFinder = Callable[[str, Sequence[Unit]], frozenset[int]]
 """Text and units to the numbers of the units that begin another topic."""
 
 Skip = Callable[[str, BlockKind], bool]
-"""A block to whether it is boilerplate; asked once about every block, in order."""
+"""A block to whether it is boilerplate; asked once about every heading and every block that could go into a chunk."""
 
 _APART = frozenset({"references", "footnote"})
 """Kinds that share no chunk with prose: they are searched, but no question is made from them."""
@@ -213,7 +213,8 @@ def _windows(document: Document) -> Iterator[tuple[int, str, list[Block]]]:
 def _runs(text: str, blocks: Iterable[Block], skip: Skip | None) -> Iterator[_Run]:
     def place(block: Block) -> tuple[tuple[str, ...], str, str]:
         """Section, reason to be in no chunk, and what it shares no chunk with."""
-        repeats = skip is not None and skip(text[block.start : block.end], block.kind)
+        is_text = block.kind == "heading" or block.kind in CHUNK_KIND
+        repeats = is_text and skip is not None and skip(text[block.start : block.end], block.kind)
         if block.kind not in CHUNK_KIND:
             return block.section_path, block.kind, ""
         if repeats:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from qa_core.corpus.documents import Document, DocumentRejected, RejectionReason, Rendered
 from qa_core.corpus.markdown import parse_blocks
+from qa_core.corpus.markdown_marks import MAX_HEADING_CHARS
 from qa_core.corpus.papers import FileChanged, PaperFile
 from qa_core.corpus.readers import format_of, render
 from qa_core.corpus.readers.decoding import not_utf8, require_text
@@ -58,7 +59,7 @@ def _document(source: str, digest: str, file_format: str, rendered: Rendered) ->
         doc_id=hashlib.sha256(f"{source}\0{digest}".encode()).hexdigest()[:16],
         source=source,
         format=file_format,
-        title=rendered.title or _first_heading(rendered.text) or _file_title(source),
+        title=(rendered.title or _first_heading(rendered.text) or _file_title(source))[:MAX_HEADING_CHARS],
         text=rendered.text,
         authors=rendered.authors,
         year=rendered.year,
@@ -67,8 +68,11 @@ def _document(source: str, digest: str, file_format: str, rendered: Rendered) ->
 
 
 def _first_heading(text: str) -> str:
-    for size in _TITLE_CHARS:
-        whole_lines = text[: text.rfind("\n", 0, size)] if len(text) > size else text
+    head = text[: _TITLE_CHARS[0]]
+    # A comment or front matter that the short search would cut in two could show a heading that is none.
+    sizes = _TITLE_CHARS[1:] if head.startswith("---") or "<!--" in head else _TITLE_CHARS
+    for size in sizes:
+        whole_lines = text[: max(text.rfind("\n", 0, size), 0) or size]
         headings = (block for block in parse_blocks(whole_lines) if block.kind == "heading" and block.section_path)
         if heading := next(headings, None):
             return heading.section_path[-1]

@@ -98,7 +98,7 @@ def _find_local(root: Path) -> tuple[list[PaperFile], int]:
 
     def add(path: str) -> None:
         # Names that are not UTF-8 must still fit into a table.
-        source = os.fsencode(os.path.relpath(path, root)).decode("utf-8", "replace")
+        source = os.fsencode(os.path.relpath(path, root)).decode("utf-8", "backslashreplace")
         files.append(PaperFile(source, str(root), path))
 
     # A folder that cannot be entered is listed like a file, so that it is refused by name and not left out in silence.

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from jobs import chunk
 from jobs.chunk_files import num_buckets
+from jobs.plan import papers_fingerprint
 from jobs.progress import Progress
 from jobs.ray_session import ray_session
 from jobs.stages import StageContext, StageOutcome
@@ -89,7 +90,7 @@ class Run:
             )
         )
         for name, output in outputs.items():
-            output.publish(manifest(name, outcome))
+            output.publish(manifest(name, outcome, papers_fingerprint(str(papers))))
         return outcome
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -100,9 +101,9 @@ class Run:
         return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in sorted(files)}
 
 
-def manifest(name: str, outcome: StageOutcome) -> Manifest:
+def manifest(name: str, outcome: StageOutcome, fingerprint: str) -> Manifest:
     return Manifest(
-        artifact=name, stage="chunk", fingerprint="f", inputs={}, config={}, seed=0, num_rows=outcome.num_rows[name],
+        artifact=name, stage="chunk", fingerprint=fingerprint, inputs={}, config={}, seed=0, num_rows=outcome.num_rows[name],
         rejected=dict(outcome.rejected), metrics=dict(outcome.metrics), packages={}, git_commit="", started="",
         finished="", seconds=0.0,
     )  # fmt: skip
@@ -144,12 +145,22 @@ def test_every_file_is_accounted_for_and_one_bad_file_stops_nothing(tmp_path: Pa
         "two\nlines 🧪.md": "kept", "fifo.md": "unreadable", "loop.md": "unreadable", "away.md": "unreadable",
     }  # fmt: skip
     rejected = {row["source"]: row["reason"] for row in run.rows("chunks_rejected")}
-    assert rejected == {s: o for s, o in outcomes.items() if o != "kept"} | {"headings.md": "no_text"}
+    assert rejected == {s: o for s, o in outcomes.items() if o != "kept"} | {"headings.md": "bare_heading"}
     assert all(row["detail"] and row["stage"] == "chunk" for row in run.rows("chunks_rejected"))
     assert {row["source"] for row in run.rows("chunks")} == {"0.md", "1.md", "2.md", "two\nlines 🧪.md"}
     lost = [sum(step.lost.values()) for step in outcome.funnel[:4]]
     assert [step.left for step in outcome.funnel[:4]] == [17, 6, 5, 4]
     assert lost == [0, 11, 1, 1]
+
+
+def test_names_that_are_not_utf8_stay_apart(tmp_path: Path, base: Path) -> None:
+    papers = write_papers(tmp_path / "papers", 1)
+    for number, name in enumerate((b"caf\xe8.md", b"caf\xe9.md"), start=7):
+        with open(os.fsencode(papers) + b"/" + name, "w") as stream:
+            stream.write(paper(number))
+    run = Run(tmp_path, base)
+    run.chunk(papers)
+    assert [row["source"] for row in run.rows("documents")] == ["0.md", "caf\\xe8.md", "caf\\xe9.md"]
 
 
 def test_a_chunk_is_a_slice_of_the_stored_document_and_knows_its_density(tmp_path: Path, base: Path) -> None:
@@ -243,6 +254,51 @@ def _logging_task(log: Path) -> Any:
                 chunk_bucket._PaperCutter._cut = cut  # type: ignore[method-assign]
 
     return LoggingTask
+
+
+def publish(run: Run, papers: Path, names: tuple[str, ...]) -> None:
+    """A run that is killed after it has published only some of its artifacts."""
+    before = {name: run.store.artifact(name).manifest() for name in TABLES}
+    kept = {name: Path(run.store.artifact(name).path) for name in TABLES if name not in names}
+    for name, path in kept.items():
+        shutil.copytree(path, path.with_name(f"{name}.old"))
+    run.chunk(papers)
+    for name, path in kept.items():
+        shutil.rmtree(path)
+        path.with_name(f"{name}.old").rename(path)
+        assert run.store.artifact(name).manifest() == before[name]
+
+
+def test_files_of_two_runs_are_not_mixed_after_a_kill_between_two_publishes(tmp_path: Path, base: Path) -> None:
+    papers = write_papers(tmp_path / "papers", 40)
+    run = Run(tmp_path / "one", base)
+    run.chunk(papers)
+    for number in range(6, 40):
+        (papers / f"{number}.md").unlink()
+    change_one(papers)
+    publish(run, papers, ("documents", "chunks_rejected"))
+    run.chunk(papers)
+    fresh = Run(tmp_path / "two", base)
+    fresh.chunk(papers)
+    assert run.bytes() == fresh.bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "exchanged"])
+def test_nothing_is_copied_from_a_damaged_artifact(tmp_path: Path, base: Path, damage: str) -> None:
+    papers = write_papers(tmp_path / "papers", 3)
+    run = Run(tmp_path / "one", base)
+    run.chunk(papers)
+    part = Path(run.store.artifact("chunks").path) / "part-00000.parquet"
+    if damage == "cut":
+        part.write_bytes(part.read_bytes()[:-50])
+    else:
+        table = pq.read_table(part)
+        pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", [["x"] * table.num_rows]), part)
+    add_one(papers)
+    run.chunk(papers)
+    fresh = Run(tmp_path / "two", base)
+    fresh.chunk(papers)
+    assert run.bytes() == fresh.bytes()
 
 
 def test_other_settings_copy_nothing(tmp_path: Path, base: Path) -> None:

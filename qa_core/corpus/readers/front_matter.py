@@ -23,7 +23,7 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """Values stay as they are spelled, and libyaml reads them ten times as fast as Python does."""
 _MAX_YAML_CHARS = 1 << 16
 _MAX_BRACKETS = 400
-_NESTED_MARKS = re.compile(r"(?:[-?:][ \t]+){50}")
+_DEEP_LINE = re.compile(r"(?:[-?:][ \t]+){50}|^[ \t]{200}", re.MULTILINE)
 _PLAIN_LINE = re.compile(r"^(title|authors?|date|year)[ \t]*:[ \t]*([^\n]*)", re.MULTILINE | re.I)
 _NO_VALUE = frozenset({"~", "null", "true", "false", ">", ">-", "|", "|-"})
 """YAML for nothing and for flags, and what is left of a block of lines when only its first is read."""
@@ -71,7 +71,7 @@ def stated(yaml_text: str) -> Stated:
     """Title, authors and year from YAML. Templates (``{{ }}``) are none: then single lines are taken as they are."""
     body = EMBEDDED_DATA.sub("", yaml_text)
     try:
-        if len(body) > _MAX_YAML_CHARS or _NESTED_MARKS.search(body) or body.count("[") + body.count("{") > _MAX_BRACKETS:
+        if _is_too_deep(body):
             raise ValueError("longer or nested more deeply than libyaml's stack can bear")
         fields = yaml.load(body, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -87,6 +87,12 @@ def stated_in(fields: Mapping[Any, Any]) -> Stated:
     year = next(years, None)
     authors = _authors(fields.get("authors") or fields.get("author"))
     return Stated(title[:MAX_HEADING_CHARS].rstrip(), authors, int(year.group()) if year else None)
+
+
+def _is_too_deep(body: str) -> bool:
+    if len(body) > _MAX_YAML_CHARS or body.count("[") + body.count("{") > _MAX_BRACKETS:
+        return True
+    return _DEEP_LINE.search(body) is not None
 
 
 def _authors(value: object) -> tuple[str, ...]:

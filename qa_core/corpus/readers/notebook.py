@@ -125,7 +125,7 @@ def _closed(markdown: str) -> str:
     """A fence that is open at a cell's end would swallow the next cells; a cell ends it."""
     if "```" not in markdown and "~~~" not in markdown:
         return markdown
-    body = EMBEDDED_DATA.sub("", markdown)  # which would part the block that it stands in
+    body = EMBEDDED_DATA.sub("", markdown.replace("\r", "\n"))  # such data would part the block that it stands in
     *_, last = parse_blocks(f"{body}\n\nNext cell.")
     fence = _open_fence(body[last.start :]) if last.start < len(body) else ""
     return f"{markdown}\n{fence}" if fence else markdown

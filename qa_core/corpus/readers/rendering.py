@@ -11,6 +11,7 @@ from qa_core.corpus.documents import SourceMap, SpanUnit
 _GAP = "\n\n"
 _BLOCK_MARK = re.compile(r"[#>|]|[-*+](?:[ \t]|$)|={3,}$|\$\$|\\\[|\\begin\{|<!--")
 _BLOCK_MARKS = (_BLOCK_MARK, marks.FENCE, marks.GRID_BORDER, marks.HTML_BLOCK)
+"""What would begin a block of its own if a plain paragraph started with it."""
 _NUMBERED = re.compile(r"(\d{1,9})([.)])(?=[ \t]|$)")
 
 

@@ -97,3 +97,17 @@ def test_short_blocks_are_never_boilerplate():
 def test_a_work_that_many_papers_cite_is_no_boilerplate():
     entry = "[1] A. Author and B. Other. A title of several words. In Proceedings of a Conference, 2020."
     assert PaperFingerprint().add(entry, "references") == 0
+
+
+def test_papers_without_a_word_are_no_copies_of_each_other():
+    assert judge([fingerprint("a.md", []), fingerprint("b.md", [])], settings()).duplicates == {}
+
+
+def test_the_copy_of_a_paper_that_is_left_out_is_like_the_one_that_is_kept():
+    long = sentences(1)
+    papers = [fingerprint("a.md", long), fingerprint("b.md", long[:50]), fingerprint("c.md", long[:50])]
+    reasons = judge(papers, settings()).duplicates
+    assert {source: reason for source, (reason, _) in reasons.items()} == {
+        "b.md": "near_duplicate", "c.md": "near_duplicate",
+    }  # fmt: skip
+    assert all("a.md" in detail for _, detail in reasons.values())

@@ -55,6 +55,13 @@ def test_a_title_is_never_cut_where_the_search_for_it_stops():
         assert read_document("a.md", text.encode()).title == "A title of some words"
 
 
+@pytest.mark.parametrize("opener", ["---\ntitle: [a list]\n", "Before.\n\n<!--\n"])
+def test_a_mark_inside_long_front_matter_or_a_long_comment_is_no_title(opener: str):
+    closer = "---" if opener.startswith("---") else "-->"
+    text = f"{opener}# generated, do not edit\n" + "key: value\n" * 300 + f"{closer}\n\n# The title\n"
+    assert read_document("a.md", text.encode()).title == "The title"
+
+
 def test_the_document_id_depends_on_path_and_bytes_only():
     same = read_document("a.md", b"text").doc_id
     assert read_document("a.md", b"text").doc_id == same

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from qa_core.corpus.documents import DocumentRejected
+from qa_core.corpus.markdown import parse_blocks
 from qa_core.corpus.readers.notebook import MAX_OUTPUT_CHARS, read
 
 
@@ -61,8 +62,26 @@ def test_title_and_author_come_from_a_first_raw_cell_with_front_matter():
     }
     rendered = read(_notebook(front, _markdown("Text.")))
     assert (rendered.title, rendered.authors, rendered.year) == ("On Cells", ("Ada Byron",), 2020)
-    assert rendered.text == "Text.\n"
-    assert rendered.source_map.source_starts == (2,)
+    assert rendered.source_map.source_starts == (1, 2)
+
+
+def test_front_matter_stays_the_block_that_opens_the_text():
+    source = "---\ntitle: On Cells\nabstract: Cells are counted.\n---"
+    rendered = read(_notebook({"cell_type": "raw", "source": f"{source}\n\n"}, _markdown("Text.")))
+    assert rendered.text == f"{source}\n\nText.\n"
+    assert [block.kind for block in parse_blocks(rendered.text)] == ["front_matter", "paragraph"]
+    assert rendered.source_map.locate(0, len(source)) == (1, 1)
+
+
+def test_front_matter_in_a_markdown_cell_counts_and_the_metadata_goes_first():
+    front = _markdown("---\ntitle: On Cells\nauthor: Ada Byron\nyear: 2020\n---\n\nText.")
+    rendered = read(_notebook(front, title="In the metadata"))
+    assert (rendered.title, rendered.authors, rendered.year) == ("In the metadata", ("Ada Byron",), 2020)
+
+
+def test_a_raw_cell_that_is_more_than_front_matter_stays_whole():
+    source = "---\ntitle: T\n---\n\n\\section{One}"
+    assert read(_notebook({"cell_type": "raw", "source": source})).text == f"```\n{source}\n```\n"
 
 
 @pytest.mark.parametrize("yaml", ["a: [", "date: 2020-99-99", "- only\n- a list"])
@@ -126,9 +145,36 @@ def test_a_fence_left_open_ends_with_its_cell():
     assert text == "```python\nx = 1\n```\n\n# Next\n"
 
 
+@pytest.mark.parametrize(
+    "closed",
+    ["```x = 1``` is inline code.", "<!--\n```\n-->", "$$\n```\n$$", "[^1]: A note.\n\n    ```\n    x\n    ```",
+     "```\nx\n```", "~~~\n```\n~~~", "- one\n\n  ```\n  x\n  ```", "<pre>\n```\n</pre>",
+     "- A list ends its fence.\n\n  ```\n  x"],
+)  # fmt: skip
+def test_a_cell_without_an_open_fence_is_left_as_it_is(closed):
+    assert read(_notebook(_markdown(closed), _markdown("Prose."))).text == f"{closed}\n\nProse.\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "mark"),
+    [
+        ("```\nx", "```"), ("    ````\nx", "````"), ("~~~ a`b\n```", "~~~"),
+        ("```x``` and\n\n~~~~\nx", "~~~~"), ("# References\n\n```\nx", "```"), ("```\ry", "```"),
+        (f"```\nx;base64,{'A' * 300}\ny", "```"),
+    ],
+)  # fmt: skip
+def test_an_open_fence_is_closed_by_its_own_mark(source, mark):
+    text = read(_notebook(_markdown(source), _markdown("Prose."))).text
+    assert text.endswith(f"\n{mark}\n\nProse.\n")
+    *_, last = parse_blocks(text)
+    assert text[last.start : last.end] == "Prose."
+
+
 def test_half_a_surrogate_pair_becomes_a_replacement_character():
     data = b'{"cells": [{"cell_type": "markdown", "source": "a\\ud83d b\\u0000 \\ud83d\\ude00"}], "metadata": {}}'
     text = read(data).text
+    title = read(b'{"cells": [{"cell_type": "raw", "source": "x"}], "metadata": {"title": "T\\ud83d"}}').title
+    assert title == "T\ufffd"
     assert text == "a\ufffd b\ufffd \U0001f600\n"
     text.encode("utf-8")
 

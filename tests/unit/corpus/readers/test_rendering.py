@@ -9,12 +9,27 @@ from qa_core.corpus.readers.rendering import MarkdownWriter
 @pytest.mark.parametrize(
     "words",
     ["# no heading", "> no quote", "- no item", "1. no item", "1986) no item", "| no | table", "``` no fence",
-     "$$ no math", "<!-- no comment", "---", "~~~ no fence", r"\[ no math", "*one* `two` is prose", "`code` first"],
+     "$$ no math", "<!-- no comment", "---", "~~~ no fence", r"\[ no math", "*one* `two` is prose", "`code` first",
+     "<table> tags", "<TABLE", "<Pre> text", "<figure class=x>", "[^x]: no footnote", r"[^x]: no math \]", "+---+",
+     "+===+---+", r"\begin{align} a \end{align}", "***", "* * *", "_ _ _", "___", "-", "+", "*", "7.", "===", "=", "--",
+     "$$x$$", r"\[x\]", "a | b", "|---|", "```x = 1``` is code", "# "],
 )  # fmt: skip
 def test_a_paragraph_stays_one_whatever_it_begins_with(words: str):
     writer = MarkdownWriter("character")
     writer.paragraph(words, 0, 9)
-    assert [block.kind for block in parse_blocks(writer.text())] == ["paragraph"]
+    closers = "Ends of them: --> </table> </pre> </figure> $$"
+    writer.paragraph(closers, 10, 19)
+    text = writer.text()
+    assert [block.kind for block in parse_blocks(text)] == ["paragraph", "paragraph"]
+    assert text.split("\n\n")[0].replace("\\", "") == words.strip().replace("\\", "")
+
+
+def test_inline_code_and_an_entry_of_the_references_are_not_escaped():
+    writer = MarkdownWriter("character")
+    writer.paragraph("```x = 1``` is code.", 0, 9)
+    writer.paragraph("[1] A. Author. Title. 2020.", 10, 19)
+    assert writer.text() == "```x = 1``` is code.\n\n[1] A. Author. Title. 2020.\n"
+    assert [block.kind for block in parse_blocks(writer.text())] == ["paragraph", "references"]
 
 
 def test_every_block_is_read_as_what_it_was_written_as():
