@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Literal, cast
 
 from qa_core.corpus import markdown_marks as marks
+from qa_core.corpus.front_matter import front_matter_end
 
 BlockKind = Literal[
     "heading", "paragraph", "list", "table", "code", "math", "caption", "footnote", "references",
@@ -82,10 +83,7 @@ class Lines:
 
     def front_matter_end(self) -> int:
         """Line after a YAML block that opens the text, or 0."""
-        if self.count < 3 or self._lines[0].rstrip() != "---" or not marks.YAML_START.match(self._lines[1]):
-            return 0
-        closers = (i for i in range(1, self.count) if self._lines[i].rstrip() in ("---", "..."))
-        return next(closers, -1) + 1
+        return front_matter_end(self._lines)
 
     def cut_after_comment(self, first: int, stop: int) -> tuple[int, int]:
         """The comment's span; its last line then begins after it."""

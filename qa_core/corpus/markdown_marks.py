@@ -17,7 +17,6 @@ FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`]*$)|~{3,})")
 SETEXT_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
 FOOTNOTE = re.compile(r" {0,3}\[\^[^\]\s]{1,80}\]:")
 GRID_BORDER = re.compile(r"[ \t]*\+(?:[-=:]+\+)+[ \t]*$")
-YAML_START = re.compile(r"[\w\"'-]+[ \t]*:|#|\{")
 EMBEDDED_DATA = re.compile(r";base64,[A-Za-z0-9+/=]{256,}")
 HTML_BLOCK = re.compile(r"[ \t]*<(table|pre|figure)\b", re.IGNORECASE)
 HTML_BLOCK_KIND = {"table": "table", "pre": "code", "figure": "caption"}

@@ -103,9 +103,9 @@ class Run:
 
 def manifest(name: str, outcome: StageOutcome, fingerprint: str) -> Manifest:
     return Manifest(
-        artifact=name, stage="chunk", fingerprint=fingerprint, inputs={}, config={}, seed=0, num_rows=outcome.num_rows[name],
-        rejected=dict(outcome.rejected), metrics=dict(outcome.metrics), packages={}, git_commit="", started="",
-        finished="", seconds=0.0,
+        artifact=name, stage="chunk", fingerprint=fingerprint, inputs={}, config={}, seed=0,
+        num_rows=outcome.num_rows[name], rejected=dict(outcome.rejected), metrics=dict(outcome.metrics),
+        packages={}, git_commit="", started="", finished="", seconds=0.0,
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from qa_core.corpus import front_matter
 from qa_core.corpus.documents import Rendered
-from qa_core.corpus.readers import front_matter
 from qa_core.corpus.readers.decoding import decode
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from qa_core.corpus.documents import DocumentRejected, Rendered
+from qa_core.corpus.front_matter import front_matter_end, opening_yaml, stated, stated_in
 from qa_core.corpus.markdown import parse_blocks
 from qa_core.corpus.markdown_marks import EMBEDDED_DATA, FENCE
 from qa_core.corpus.readers.decoding import decode
-from qa_core.corpus.readers.front_matter import front_matter_end, opening_yaml, stated, stated_in
 from qa_core.corpus.readers.rendering import MarkdownWriter
 
 MAX_OUTPUT_CHARS = 4000

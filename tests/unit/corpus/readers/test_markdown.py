@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from qa_core.corpus.front_matter import MAX_LINES, front_matter_end
 from qa_core.corpus.markdown_marks import MAX_HEADING_CHARS
-from qa_core.corpus.readers.front_matter import MAX_LINES, front_matter_end
 from qa_core.corpus.readers.markdown import read
 
 
@@ -84,8 +84,9 @@ def _merged(levels: int) -> str:
     [
         "year: 0x" + "F" * 5000, "year: 1" + "0" * 5000, "year: !!int x", "year: 190:20:30.15.5", "date: !!timestamp x",
         "x: !!python/object:os.system y", "x: *nowhere", "x: &a [*a]", "x: {{a: b}: c}", "x: {[a]: c}", "x: \x07",
-        _merged(60), "x:\n" + "\n".join(" " * i + "-" for i in range(1, 340)), f"logo: data:image/png;base64,{'A' * 100_000}",
-        "x: |\n" + "  words of an abstract\n" * 1900, "x: |\n  " + "word " * 100_000,
+        _merged(60), "x:\n" + "\n".join(" " * i + "-" for i in range(1, 340)),
+        f"logo: data:image/png;base64,{'A' * 100_000}", "x: |\n" + "  words of an abstract\n" * 1900,
+        "x: |\n  " + "word " * 100_000,
     ],
     ids=lambda front_matter: front_matter[:20],
 )  # fmt: skip
