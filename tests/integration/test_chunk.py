@@ -3,6 +3,7 @@ than what changed."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -151,6 +152,47 @@ def test_every_file_is_accounted_for_and_one_bad_file_stops_nothing(tmp_path: Pa
     lost = [sum(step.lost.values()) for step in outcome.funnel[:4]]
     assert [step.left for step in outcome.funnel[:4]] == [17, 6, 5, 4]
     assert lost == [0, 11, 1, 1]
+
+
+def write_every_format(papers: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    words = "A quorum is a majority of the servers, so any two quorums share at least one server."
+    papers.mkdir()
+    (papers / "a.html").write_text(f"<html><body><h1>Quorums</h1><h2>Votes</h2><p>{words}</p></body></html>")
+    (papers / "page.md").write_text(f"<!doctype html><html><body><h1>Pages</h1><p>{words} Here.</p></body></html>")
+    (papers / "a.tex").write_text(
+        "\\documentclass{article}\\title{Rings}\\begin{document}\\maketitle\\section{Keys}"
+        f"{words} It is so.\\end{{document}}"
+    )
+    (papers / "a.rst").write_text(f"Caches\n======\n\nBlocks\n------\n\n{words} It was so.\n")
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": f"# Books\n\n{words} So it is."}]
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    (papers / "a.ipynb").write_text(json.dumps(notebook))
+    canvas = Canvas(str(papers / "a.pdf"))
+    canvas.setFont("Helvetica", 10)
+    for line in range(6):
+        canvas.drawString(72, 700 - 12 * line, f"Line {line} of this page says that server {line} votes for itself.")
+    canvas.save()
+
+
+def test_a_paper_of_every_format_gives_chunks_that_know_their_place(tmp_path: Path, base: Path) -> None:
+    write_every_format(tmp_path / "papers")
+    run = Run(tmp_path, base, {"max_tokens": 256})
+    run.chunk(tmp_path / "papers")
+    assert {row["source"]: (row["format"], row["outcome"]) for row in run.rows("documents")} == {
+        "a.html": ("html", "kept"), "page.md": ("html", "kept"), "a.tex": ("latex", "kept"), "a.pdf": ("pdf", "kept"),
+        "a.rst": ("restructuredtext", "kept"), "a.ipynb": ("notebook", "kept"),
+    }  # fmt: skip
+    chunks = {row["source"]: row for row in run.rows("chunks")}
+    assert {source: row["span_unit"] for source, row in chunks.items()} == {
+        "a.html": "character", "page.md": "character", "a.tex": "character", "a.rst": "character", "a.pdf": "page",
+        "a.ipynb": "cell",
+    }  # fmt: skip
+    assert (chunks["a.pdf"]["span_start"], chunks["a.ipynb"]["span_end"]) == (1, 1)
+    for source in ("a.html", "a.tex", "a.rst"):
+        file = (tmp_path / "papers" / source).read_text()
+        assert "A quorum is a majority" in file[chunks[source]["span_start"] : chunks[source]["span_end"]]
 
 
 def test_names_that_are_not_utf8_stay_apart(tmp_path: Path, base: Path) -> None:
