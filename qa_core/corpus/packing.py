@@ -68,12 +68,24 @@ class Packer:
                 first += 1
             else:
                 stop = min(stop - 1, max(first + 1, first + (stop - first) * budget // num_tokens))
+        if self._leads_in(stop) and stop - 1 > new:
+            stop -= 1
+            num_tokens = self._count(first, stop)
         # A section's short last chunk repeats more than the overlap rather than being rejected.
         while self._is_too_short(new, stop, num_tokens) and first - 1 > previous.first:
             if (longer := self._count(first - 1, stop)) > budget:
                 break
             first, num_tokens = first - 1, longer
         return _Range(first, new, stop), num_tokens
+
+    def _leads_in(self, stop: int) -> bool:
+        """Whether the sentence before ``stop`` announces what comes next ("There are two ways:") and fits with it."""
+        if stop >= len(self.units):
+            return False
+        last, following = self.units[stop - 1], self.units[stop]
+        if not last.repeatable or self.text[last.end - 1] not in (":", "："):
+            return False
+        return self.heading_tokens + last.num_tokens + following.num_tokens < self.settings.max_tokens
 
     def _is_too_short(self, new: int, stop: int, num_tokens: int) -> bool:
         if num_tokens - self.heading_tokens >= self.settings.min_tokens:

@@ -234,6 +234,15 @@ def test_a_long_list_is_cut_between_items(tokenizer_file: Path):
     assert all(row["text"].startswith("- item") for row in chunks)
 
 
+def test_a_sentence_that_announces_a_list_goes_with_it(tokenizer_file: Path):
+    prose, items = " ".join(map(sentence, range(4))), "\n".join(f"- item number {i} of the list" for i in range(7))
+    text = f"{prose} There are these ways:\n\n{items}\n"
+    counter = TokenCounter(tokenizer_file)
+    least = counter.count("a") + counter.count(f"There are these ways:\n\n{items}")
+    for most in range(least + 4, least + 60):
+        assert sum(f"ways:\n\n{items}" in row["text"] for row in cut(tokenizer_file, text, max_tokens=most)[0]) == 1
+
+
 def test_footnotes_and_references_share_no_chunk_with_prose(tokenizer_file: Path):
     text = "Prose here[^1].\n\n[^1]: A footnote of its own.\n\nMore prose.\n\n[3] B. Author. A title. 2021.\n\nLast."
     chunks, rejected = cut(tokenizer_file, text, max_tokens=128)
