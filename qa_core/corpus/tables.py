@@ -27,7 +27,7 @@ def table_rows(table: str, header: str = "") -> tuple[str, list[Span]]:
         return header, spans
     for number, (start, end) in enumerate(lines[:_HEADER_LINES]):
         line = table[start:end]
-        if (number == 1 and is_delimiter_row(line)) or (is_grid and _GRID_HEADER_BORDER.fullmatch(line)):
+        if (number == 1 and is_delimiter_row(line)) or (is_grid and number and _GRID_HEADER_BORDER.fullmatch(line)):
             rows = [span for span in spans if span[0] > end]
             return table[:end], [(lines[0][0], end), *rows]
     return "", spans

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from qa_core.config import ChunkSettings
 from qa_core.corpus.chunking import Chunker
 from qa_core.corpus.documents import Document
 from tests.unit.corpus.losses import lost_characters
+from tests.unit.corpus.timing import assert_linear
 
 PIECES = st.sampled_from(
     [
@@ -76,8 +75,8 @@ def test_a_text_repeated_eight_times_takes_about_eight_times_as_long(
 ):
     once = "".join(piece + gap for piece, gap in pieces).replace("\r", "")
     once *= 1 + 20_000 // len(once)
-    # Quadratic work would take 64 times as long; other work on the machine must not fail the test, hence the slack.
-    assert _least_seconds(chunkers[1][1], once * 8) < 24 * _least_seconds(chunkers[1][1], once) + 0.1
+    chunker = chunkers[1][1]
+    assert_linear(lambda count: chunker.chunk(Document("id", "a.md", "markdown", "A", once * count)), 1)
 
 
 _TOKENIZERS: dict[Path, Tokenizer] = {}
@@ -85,17 +84,3 @@ _TOKENIZERS: dict[Path, Tokenizer] = {}
 
 def _tokenizer(file: Path) -> Tokenizer:
     return _TOKENIZERS.setdefault(file, Tokenizer.from_file(str(file)))
-
-
-def _least_seconds(chunker: Chunker, text: str) -> float:
-    """Processor time of the fastest of three runs; the collector of this large process would add its own."""
-    document, seconds = Document("id", "a.md", "markdown", "A", text), []
-    gc.disable()
-    try:
-        for _ in range(3):
-            started = time.process_time()
-            chunker.chunk(document)
-            seconds.append(time.process_time() - started)
-    finally:
-        gc.enable()
-    return min(seconds)

@@ -1,11 +1,11 @@
 import json
-import time
 
 import pytest
 
 from qa_core.corpus.documents import DocumentRejected
 from qa_core.corpus.markdown import parse_blocks
 from qa_core.corpus.readers.notebook import MAX_OUTPUT_CHARS, read
+from tests.unit.corpus.timing import assert_linear
 
 
 def _notebook(*cells, **metadata):
@@ -220,13 +220,10 @@ def test_fields_of_the_wrong_type_do_not_cost_the_text(cells):
     "piece", ["```\n", "![a](", "![", "data:image/png;base64,", "\\u001b[", "\\r", "~~~a\\n", "\\ud800"]
 )
 def test_time_grows_with_the_size(piece):
-    def seconds(count):
+    def work(count):
         body = piece.replace("\n", "\\n") * count + "end"
         data = f'{{"cells": [{{"cell_type": "markdown", "source": "{body}"}}, '
         data += f'{{"cell_type": "code", "source": "", "outputs": [{{"output_type": "stream", "text": "{body}"}}]}}]}}'
-        start = time.process_time()
         read(data.encode())
-        return time.process_time() - start
 
-    small = min(seconds(20_000) for _ in range(3))
-    assert seconds(160_000) < 8 * 3 * max(small, 0.005)
+    assert_linear(work, 20_000)

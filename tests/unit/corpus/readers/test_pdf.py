@@ -3,13 +3,13 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
 
 from qa_core.corpus.documents import DocumentRejected
 from qa_core.corpus.readers.pdf import read
+from tests.unit.corpus.timing import assert_linear
 
 pytest.importorskip("pypdfium2")
 canvas = pytest.importorskip("reportlab.pdfgen.canvas")
@@ -351,14 +351,8 @@ def _many_pages(count):
 
 
 def test_time_grows_with_the_number_of_pages():
-    def seconds(count):
-        data = _many_pages(count)
-        start = time.process_time()
-        read(data)
-        return time.process_time() - start
-
-    small = min(seconds(10) for _ in range(3))
-    assert seconds(80) < 8 * 3 * max(small, 0.02)
+    made = {count: _many_pages(count) for count in (10, 80)}
+    assert_linear(lambda count: read(made[count]), 10)
 
 
 def test_the_first_line_of_double_spaced_pages_is_no_running_header():

@@ -1,11 +1,11 @@
 import re
-import time
 from collections import Counter
 
 import pytest
 
 from qa_core.corpus.documents import DocumentRejected
 from qa_core.corpus.readers.restructuredtext import read
+from tests.unit.corpus.timing import assert_linear
 
 PAPER = """\
 ==========================
@@ -277,15 +277,7 @@ BLOCKS = [
 
 @pytest.mark.parametrize("piece", INLINE + BLOCKS)
 def test_time_grows_with_the_size(piece):
-    def seconds(count):
-        source = ("x\n\n" + piece * count).encode()
-        start = time.process_time()
-        read(source)
-        return time.process_time() - start
-
-    count = 500 if piece in BLOCKS else 20_000
-    small = min(seconds(count) for _ in range(3))
-    assert seconds(8 * count) < 8 * 3 * max(small, 0.01)
+    assert_linear(lambda count: read(("x\n\n" + piece * count).encode()), 500 if piece in BLOCKS else 20_000)
 
 
 def test_a_very_long_line_is_read():
