@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from qa_core.corpus.markdown_marks import is_delimiter_row
 from qa_core.corpus.sentences import Span
@@ -22,15 +23,15 @@ def table_rows(table: str, header: str = "") -> tuple[str, list[Span]]:
         return _html_rows(table)
     lines = line_spans(table)
     is_grid = bool(lines) and _GRID_BORDER.fullmatch(table[lines[0][0] : lines[0][1]]) is not None
-    spans = _grid_rows(table, lines) if is_grid else lines
+    rows_of = partial(_grid_rows, table) if is_grid else list
     if header:
-        return header, spans
+        return header, rows_of(lines)
     for number, (start, end) in enumerate(lines[:_HEADER_LINES]):
         line = table[start:end]
-        if (number == 1 and is_delimiter_row(line)) or (is_grid and number and _GRID_HEADER_BORDER.fullmatch(line)):
-            rows = [span for span in spans if span[0] > end]
-            return table[:end], [(lines[0][0], end), *rows]
-    return "", spans
+        is_border = _GRID_HEADER_BORDER.fullmatch(line) if is_grid else number == 1 and is_delimiter_row(line)
+        if number and is_border:
+            return table[:end], [(lines[0][0], end), *rows_of(lines[number + 1 :])]
+    return "", rows_of(lines)
 
 
 def line_spans(text: str) -> list[Span]:

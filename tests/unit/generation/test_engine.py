@@ -178,10 +178,10 @@ def test_a_truncated_model_file_is_refused(tiny_gguf: Path, tmp_path: Path) -> N
 
 
 def test_closing_fails_what_is_running_and_what_comes_later(tiny_gguf: Path) -> None:
-    engine = Engine(tiny_gguf, GenerationSettings(n_ctx=256, n_seq_max=2, compute=GenerationCompute(n_threads=1)))
+    engine = Engine(tiny_gguf, GenerationSettings(n_ctx=1024, n_seq_max=2, compute=GenerationCompute(n_threads=1)))
 
     async def close_meanwhile() -> None:
-        stream = engine.stream("We train", SamplingParams(max_tokens=200, temperature=2.0))
+        stream = engine.stream("We train", SamplingParams(max_tokens=900, temperature=2.0))
         await anext(stream)
         await asyncio.to_thread(engine.close)
         async for _ in stream:
