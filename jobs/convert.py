@@ -31,12 +31,10 @@ class _Work:
     settings: ConvertSettings
     adapter: Artifact
     base: Artifact
-    chunks: Artifact
     qa: Artifact
     gguf: Artifact
     base_name: str
     run_name: str
-    top_k: int
     seed: int
     scratch: str
     counter: Counter
@@ -49,11 +47,10 @@ def run(context: StageContext) -> StageOutcome:
     with context.progress.track("steps", len(_STEPS)) as counter:
         work = _Work(
             settings,
-            **{name: context.inputs[name] for name in ("adapter", "base", "chunks", "qa")},
+            **{name: context.inputs[name] for name in ("adapter", "base", "qa")},
             gguf=context.outputs["gguf"],
             base_name=base_model.name_or_path if base_model.source == "pretrained" else "Lectern",
             run_name=config.run.name,
-            top_k=config.retrieval.top_k,
             seed=config.run.seed,
             scratch=context.scratch,
             counter=counter,
@@ -88,19 +85,18 @@ def _quantize_and_check(work: _Work, scratch: Path, merged: Path, f16: Path) -> 
     from qa_core.generation.gguf_header import read_header
     from qa_core.generation.model_file import IMATRIX_FILE
     from qa_core.quantization import parity
-    from qa_core.quantization.calibration import calibration_rows
+    from qa_core.quantization.calibration import calibration_rows, turns
     from qa_core.quantization.convert import gguf_name
     from qa_core.quantization.imatrix import ImportanceMatrix, collect
     from qa_core.quantization.quantize import quantize
 
     settings, n_threads = work.settings, work.settings.compute.n_threads
-    qa, chunks = work.qa.read_table(), work.chunks.read_table()
+    qa = work.qa.read_table(["qa_id", "split", "context_chunk_ids", "messages"])
 
     def rows(split: str) -> list[list[int]]:
         return calibration_rows(
-            merged, qa, chunks, split=split, rows=settings.calibration_rows, length=settings.calibration_length,
-            top_k=work.top_k, seed=work.seed,
-        )  # fmt: skip
+            merged, qa, split=split, rows=settings.calibration_rows, length=settings.calibration_length
+        )
 
     matrix_file = _once(scratch / IMATRIX_FILE, lambda out: collect(merged, rows("train"), n_threads).save(out))
     work.counter.advance()
@@ -109,7 +105,7 @@ def _quantize_and_check(work: _Work, scratch: Path, merged: Path, f16: Path) -> 
     model = _once(scratch / name, lambda out: quantize(f16, out, settings.quantization, matrix, n_threads))
     work.counter.advance()
     report = parity.check(
-        merged, f16, model, chunks["text"].to_pylist(), rows("validation"), settings.parity,
+        merged, f16, model, turns(qa), rows("validation"), settings.parity,
         seed=work.seed, n_threads=n_threads, out=scratch / "parity.json",
     )  # fmt: skip
     work.counter.advance()

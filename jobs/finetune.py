@@ -1,4 +1,4 @@
-"""Stage ``finetune``: qa/ + chunks/ + base/ -> adapter/, with QLoRA on Ray Train.
+"""Stage ``finetune``: qa/ + base/ -> adapter/, with QLoRA on Ray Train.
 
 Every worker reads and tokenises the rows itself, so none of them passes through the driver. A run that is killed finds
 its last checkpoint in the stage's scratch folder and ends with the bytes of a run that was not.
@@ -37,7 +37,6 @@ class TrainingJob:
 
     config: LecternConfig
     qa: Artifact
-    chunks: Artifact
     base: Artifact
     adapter: Artifact | None = None
     """Where rank 0 writes the result; nowhere in a sweep."""
@@ -61,9 +60,7 @@ def run(context: StageContext) -> StageOutcome:
     """Train and write ``adapter/``."""
     inputs, total = context.inputs, context.config.finetune.max_steps
     with context.progress.track("steps", total) as counter:
-        job = TrainingJob(
-            context.config, inputs["qa"], inputs["chunks"], inputs["base"], context.outputs["adapter"], counter
-        )
+        job = TrainingJob(context.config, inputs["qa"], inputs["base"], context.outputs["adapter"], counter)
         result: Any = interruptible(make_trainer(job, "finetune", context.scratch).fit)
     if isinstance(result.return_value, UserError):
         raise result.return_value
@@ -143,18 +140,11 @@ def _train(job: TrainingJob) -> StageOutcome:
 
 def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
     """Training and validation rows as token ids."""
-    from qa_core.training.sft import SftSettings, build_examples
+    from qa_core.training.sft import build_examples
 
-    config = job.config
-    settings = SftSettings(
-        max_length=config.finetune.max_length,
-        context_fraction=config.finetune.context_fraction,
-        top_k=config.retrieval.top_k,
-        seed=config.run.seed,
-    )
-    qa, chunks = job.qa.read_table(), job.chunks.read_table()
-    train, rejected = build_examples(qa, chunks, "train", tokenizer, settings)
-    validation, rejected_too = build_examples(qa, chunks, "validation", tokenizer, settings)
+    qa, max_length = job.qa.read_table(["split", "messages"]), job.config.finetune.max_length
+    train, rejected = build_examples(qa, "train", tokenizer, max_length)
+    validation, rejected_too = build_examples(qa, "validation", tokenizer, max_length)
     return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
 
 

@@ -1,113 +1,126 @@
-"""generate-qa: chunks -> question/answer rows and rejected rows. ``lectern generate-qa --config tiny``
+"""Stage ``generate-qa``: chunks/ + index/ -> qa/ + qa_rejected/, in rounds until every quota is met.
 
-Asking and checking run per chunk on Ray Data. What needs all rows at once (duplicates, quotas, splits) runs in one
-task over rows that are few by then; no row passes through the driver.
+A round plans requests, asks the teacher, examines its replies and, where there is a judge, has them judged. Quotas
+count what was accepted, so a round asks for what the ones before it left short. Every step runs on the cluster and
+leaves a table in the stage's scratch folder; no row passes through the driver. Replies stay in the run's reply log,
+so a killed run, a changed setting or a replay sends only what has no reply yet.
 """
 
 from __future__ import annotations
 
-from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import ray
-
-from jobs.progress import Counter
 from jobs.ray_session import on_cluster
+from jobs.rows.estimating import (
+    SAMPLE_ASKING,
+    SAMPLE_CANDIDATES,
+    SAMPLE_TABLE,
+    Cost,
+    Sampled,
+    estimate,
+    plan_sample,
+    read_estimate,
+    sampled,
+    spent,
+    write_estimate,
+)
+from jobs.rows.examining import candidates_table, examine
+from jobs.rows.judging import JUDGING, judge_model, plan_judging
+from jobs.rows.planning import Round, plan_round
+from jobs.rows.settling import Finished, Settled, finish, funnel_steps, settle
+from jobs.rows.work import RowsWork
 from jobs.stages import StageContext, StageOutcome
-from qa_core.artifacts import Artifact
-from qa_core.config import GenerateQASettings
-from qa_core.dataset.checks import check_all, count_reasons, is_worth_asking, reject_row, require_yield
-from qa_core.dataset.quotas import drop_duplicates, select_rows
-from qa_core.dataset.splits import split_documents
-from qa_core.dataset.teachers import build_teacher
-from qa_core.schemas import QA, QA_REJECTED
+from jobs.teaching import ask
+from qa_core.config import GenerateQASettings, TeacherSettings
+from qa_core.dataset.planning import Demand
+from qa_core.dataset.reply_log import ReplyLog
 
-Row = dict[str, Any]
+Result = TypeVar("Result")
 
-_CHECKED = pa.schema([("accepted", pa.struct(list(QA))), ("rejected", pa.struct(list(QA_REJECTED)))])
-"""One proposal a row: one of the two columns is null."""
+_BLOCK = 256
+"""Requests of a block on their way to the teacher."""
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Raises :class:`~qa_core.dataset.checks.YieldTooLow` below ``min_rows`` accepted rows."""
-    settings, seed = context.config.generate_qa, context.config.run.seed
-    chunks = context.inputs["chunks"]
-    manifest = chunks.manifest()
-    with context.progress.track("chunks", manifest.num_rows if manifest else None) as counter:
-        blocks = _ask(chunks, settings, seed, counter)
-    accepted, rejected = on_cluster(
-        _finish, blocks, settings, seed, dict(context.outputs), num_cpus=settings.compute.cpus_per_worker
+    """Raises :class:`~qa_core.dataset.funnel.YieldTooLow` when too little is accepted."""
+    settings, work, started = context.config.generate_qa, open_work(context), time.monotonic()
+    demand, rounds = Demand(missing=settings.quotas.by_type), 0
+    while rounds < settings.max_rounds and any(demand.missing.values()):
+        planned = _on_cluster(work, plan_round, work, rounds, demand)
+        rounds += 1
+        if not planned.requests:
+            break  # every passage has been asked
+        _carry_out(context, work, planned)
+        settled = _on_cluster(work, settle, work, rounds)
+        if settled.out_of_budget:
+            break
+        demand = _what_is_left(settings, planned, settled)
+    finished = _on_cluster(work, finish, work, rounds, dict(context.outputs))
+    actual = _on_cluster(work, spent, work, rounds, time.monotonic() - started)
+    return _outcome(finished, {"rounds": rounds, "predicted": read_estimate(work), "actual": actual})
+
+
+def dry_run(context: StageContext) -> tuple[Cost, Sampled]:
+    """What the stage would cost, and the sample of requests that tells so; its replies are kept."""
+    work = open_work(context)
+    unanswered = _on_cluster(work, plan_sample, work)
+    started = time.monotonic()
+    _ask(context, work, SAMPLE_ASKING, unanswered, context.config.generate_qa.teacher)
+    seconds = time.monotonic() - started
+    with context.progress.track("replies examined", None) as counter:
+        examine(work, SAMPLE_TABLE, SAMPLE_CANDIDATES, counter)
+    sample = _on_cluster(work, sampled, work)
+    start_seconds = max(0.0, seconds - sample.seconds) if unanswered else 0.0
+    cost = estimate(context.config.generate_qa, sample, start_seconds)
+    _on_cluster(work, write_estimate, work, cost)
+    return cost, sample
+
+
+def open_work(context: StageContext) -> RowsWork:
+    """The stage's work. A language model's replies are kept for the run; those of the rules are made anew."""
+    is_model = context.config.generate_qa.teacher.engine != "template"
+    store = context.outputs["qa"].store
+    log = ReplyLog(f"{store.uri}/.replies" if is_model else f"{context.scratch}/replies")
+    return RowsWork(context.config, dict(context.inputs), context.scratch, log)
+
+
+def _carry_out(context: StageContext, work: RowsWork, planned: Round) -> None:
+    settings = context.config.generate_qa
+    _ask(context, work, planned.asking_table, planned.to_ask, settings.teacher)
+    with context.progress.track("replies examined", planned.requests) as counter:
+        examine(work, planned.requests_table, candidates_table(planned.number), counter)
+    if settings.judge is not None:
+        to_judge = _on_cluster(work, plan_judging, work, planned.number + 1)
+        _ask(context, work, JUDGING, to_judge, judge_model(work), "verdicts")
+
+
+def _ask(
+    context: StageContext, work: RowsWork, table: str, count: int, teacher: TeacherSettings, unit: str = "replies"
+) -> None:
+    if not count:
+        return
+    with context.progress.track(unit, count) as counter:
+        requests = work.dataset(table, -(-count // _BLOCK))
+        ask(requests, teacher, work.replies, counter, context.config.run.seed)
+
+
+def _what_is_left(settings: GenerateQASettings, planned: Round, settled: Settled) -> Demand:
+    quotas = settings.quotas.by_type
+    missing = {kind: quota - settled.kept.get(kind, 0) for kind, quota in quotas.items()}
+    return Demand(missing=missing, asked=planned.asked, accepted=settled.accepted)
+
+
+def _outcome(finished: Finished, metrics: dict[str, Any]) -> StageOutcome:
+    funnel = finished.funnel
+    return StageOutcome(
+        num_rows={"qa": funnel.accepted, "qa_rejected": sum(funnel.rejected.values())},
+        rejected=funnel.rejected,
+        metrics={"rows": funnel.accepted, **finished.of_split, **metrics, "counts": funnel.to_json()},
+        funnel=funnel_steps(funnel),
     )
-    rows = sum(accepted[name] for name in settings.question_types)
-    return StageOutcome({"qa": rows, "qa_rejected": sum(rejected.values())}, rejected, {"rows": rows, **accepted})
 
 
-def _ask(chunks: Artifact, settings: GenerateQASettings, seed: int, counter: Counter) -> list[ray.ObjectRef[pa.Table]]:
-    """Blocks of ``_CHECKED``, left in the object store."""
-    compute = settings.compute
-    dataset = ray.data.read_parquet(
-        chunks.path,
-        filesystem=chunks.filesystem,
-        file_extensions=["parquet"],
-        override_num_blocks=compute.num_workers,
-        ray_remote_args={"num_cpus": compute.cpus_per_worker},
-    ).map_batches(
-        partial(_ask_batch, settings=settings, seed=seed, counter=counter),
-        batch_format="pyarrow",
-        batch_size=compute.batch_size,
-        compute=ray.data.TaskPoolStrategy(size=compute.num_workers),
-        num_cpus=compute.cpus_per_worker,
-        num_gpus=compute.gpus_per_worker,
-    )
-    return list(dataset.to_arrow_refs())
-
-
-def _ask_batch(batch: pa.Table, settings: GenerateQASettings, seed: int, counter: Counter) -> pa.Table:
-    """Proposals for a batch of ``CHUNKS``, each one checked by itself."""
-    teacher = build_teacher(settings, seed)
-    rows: list[Row] = []
-    for chunk in batch.to_pylist():
-        proposals = teacher.propose(chunk) if is_worth_asking(chunk, settings.min_density) else []
-        accepted, rejected = check_all(proposals, chunk, teacher.name, settings.max_answer_chars)
-        rows += [{"accepted": {**row, "split": None}, "rejected": None} for row in accepted]
-        rows += [{"accepted": None, "rejected": row} for row in rejected]
-    counter.advance(batch.num_rows)
-    return pa.Table.from_pylist(rows, schema=_CHECKED)
-
-
-def _finish(
-    blocks: Sequence[ray.ObjectRef[pa.Table]], settings: GenerateQASettings, seed: int, outputs: Mapping[str, Artifact]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Write both artifacts; rows per type and per split, and rejected rows per reason."""
-    proposals = [row for block in ray.get(list(blocks)) for row in block.to_pylist()]
-    # The order of blocks depends on the number of workers; from here on the order is the papers' own.
-    rows = sorted((row["accepted"] for row in proposals if row["accepted"]), key=_place)
-    unique, duplicates = drop_duplicates(rows)
-    kept = select_rows(unique, settings.rows, settings.question_types, seed)
-    kept_ids = {row["qa_id"] for row in kept}
-    rejected = [row["rejected"] for row in proposals if row["rejected"]]
-    rejected += [reject_row(row, "duplicate_question") for row in duplicates]
-    rejected += [reject_row(row, "over_quota") for row in unique if row["qa_id"] not in kept_ids]
-    rejected.sort(key=lambda row: (row["chunk_id"], row["question_type"], row["reason"], row["raw_response"]))
-    reasons = count_reasons(rejected)
-    require_yield(len(kept), settings.min_rows, reasons)
-    splits = split_documents((row["doc_id"] for row in kept), settings.splits, seed)
-    kept = [{**row, "split": splits[row["doc_id"]]} for row in kept]
-    _write(outputs["qa"], pa.Table.from_pylist(kept, schema=QA))
-    _write(outputs["qa_rejected"], pa.Table.from_pylist(rejected, schema=QA_REJECTED))
-    types, of_split = Tally(row["question_type"] for row in kept), Tally(row["split"] for row in kept)
-    counts = {name: types[name] for name in settings.question_types}
-    return counts | {name: of_split[name] for name in ("train", "validation", "test")}, reasons
-
-
-def _place(row: Row) -> tuple[str, int, list[str], str]:
-    return row["doc_id"], row["evidence"][0]["start_char"], row["chunk_ids"], row["qa_id"]
-
-
-def _write(artifact: Artifact, table: pa.Table) -> None:
-    with artifact.staging() as folder:
-        pq.write_table(table, folder / "part-00000.parquet")
+def _on_cluster(work: RowsWork, function: Callable[..., Result], *args: Any) -> Result:
+    return on_cluster(function, *args, num_cpus=work.config.generate_qa.compute.cpus_per_worker)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from jobs.machine import require_room
 from jobs.plan import PlannedStage
 from jobs.progress import Progress
-from jobs.stages import PAPERS, FunnelStep, Stage, StageContext, StageOutcome
+from jobs.stages import EXTERNAL, FunnelStep, Stage, StageContext, StageOutcome
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
@@ -29,7 +29,7 @@ def run_plan(
     """Carry out ``plan``. Ray is started only when a stage has to run."""
     width = max(len(planned.stage.name) for planned in plan)
     with ExitStack() as stack:
-        stack.enter_context(_only_one(store))
+        stack.enter_context(only_one(store))
         connected, is_local = False, not (address or os.environ.get("RAY_ADDRESS"))
         for planned in plan:
             label = planned.stage.name.ljust(width)
@@ -39,7 +39,7 @@ def run_plan(
             if not connected:
                 if is_local:
                     require_room(config, store)
-                _connect(stack, console, address)
+                connect(stack, console, address)
                 connected = True
             outcome, seconds = _run_stage(config, store, planned, console, is_local)
             console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
@@ -47,7 +47,8 @@ def run_plan(
                 console.print(f"[dim]    {escape(line)}[/dim]")
 
 
-def _connect(stack: ExitStack, console: Console, address: str | None) -> None:
+def connect(stack: ExitStack, console: Console, address: str | None) -> None:
+    """Ray for the rest of ``stack``, and a line that says what it has."""
     from jobs.ray_session import ray_session
 
     started = time.monotonic()
@@ -68,25 +69,29 @@ def _run_stage(
     if is_local:  # a cluster that grows may have no node yet, and gets one when a task waits
         needed = stage.resources(config)
         require_resources(stage.name, needed.num_cpus, needed.num_gpus)
-    outputs = {name: store.artifact(name) for name in stage.outputs}
-    for artifact in outputs.values():
+    context = stage_context(config, store, planned, console)
+    for artifact in context.outputs.values():
         artifact.clear_staging()
-    context = StageContext(
-        config=config,
-        inputs={name: store.artifact(name) for name in planned.inputs if name != PAPERS},
-        outputs=outputs,
-        scratch=store.scratch(stage.name, planned.fingerprint),
-        progress=Progress(console, stage.name),
-    )
     started, clock = now(), time.monotonic()
     if not console.is_terminal:
         console.print(f"  {stage.name} ...")
     outcome = stage.run(context)
     seconds = time.monotonic() - clock
     for name in reversed(stage.outputs):  # the first output's manifest says that all of them are there
-        outputs[name].publish(_manifest(config, planned, name, outcome, started, seconds))
+        context.outputs[name].publish(_manifest(config, planned, name, outcome, started, seconds))
     store.drop_scratch(stage.name)
     return outcome, seconds
+
+
+def stage_context(config: LecternConfig, store: RunStore, planned: PlannedStage, console: Console) -> StageContext:
+    """What the planned stage's ``run`` is given."""
+    return StageContext(
+        config=config,
+        inputs={name: store.artifact(name) for name in planned.inputs if name not in EXTERNAL},
+        outputs={name: store.artifact(name) for name in planned.stage.outputs},
+        scratch=store.scratch(planned.stage.name, planned.fingerprint),
+        progress=Progress(console, planned.stage.name),
+    )
 
 
 def _manifest(
@@ -135,7 +140,7 @@ def _figure(value: object) -> str:
 
 
 @contextmanager
-def _only_one(store: RunStore) -> Iterator[None]:
+def only_one(store: RunStore) -> Iterator[None]:
     """Hold the run's lock; two commands writing one folder would tear each other's staging."""
     if not store.is_local:  # object stores have no locks; the last complete artifact wins there
         yield

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.stages import PAPERS, Stage, producer
+from jobs.stages import PAPERS, REPLAYS, REVIEWS, Stage, producer
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.corpus.papers import PaperFile, find_papers
+from qa_core.dataset.replays import replays_digest
+from qa_core.dataset.reviews import reviews_digest
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest, digest, fingerprint, flatten
 
@@ -30,9 +32,13 @@ def make_plan(
     config: LecternConfig, store: RunStore, stages: Sequence[Stage], *, force: bool = False
 ) -> list[PlannedStage]:
     """The plan for ``stages``; raises :class:`UserError` where an artifact differs and ``force`` is not given."""
-    known: dict[str, str] = {}
-    if any(PAPERS in stage.reads(config) for stage in stages):
-        known[PAPERS] = papers_fingerprint(config.chunk.papers)
+    external: dict[str, Callable[[], str]] = {
+        PAPERS: lambda: papers_fingerprint(config.chunk.papers),
+        REVIEWS: lambda: reviews_digest(store),
+        REPLAYS: lambda: replays_digest(store),
+    }
+    read = {name for stage in stages for name in stage.reads(config)}
+    known = {name: identify() for name, identify in external.items() if name in read}
     plan = []
     for stage in stages:
         inputs = {name: known.get(name) or _made_before(store, stage, name) for name in stage.reads(config)}

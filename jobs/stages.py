@@ -12,7 +12,10 @@ from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
 
 PAPERS = "papers"
-"""The one input that is not an artifact: the user's folder, identified by the bytes in it."""
+"""An input that is no artifact: the user's folder, identified by the bytes in it."""
+REVIEWS, REPLAYS = "reviews", "replays"
+"""Inputs that are no artifacts: what a person decided about rows, and which rejected requests were asked again."""
+EXTERNAL = (PAPERS, REVIEWS, REPLAYS)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,19 @@ def _chunking(config: LecternConfig) -> Resources:
     return Resources(compute.num_workers * compute.cpus_per_worker)
 
 
+def _teaching(config: LecternConfig) -> Resources:
+    """The teacher and the examination of its replies take turns."""
+    settings = config.generate_qa
+    examining = _data("generate_qa")(config)
+    teachers = [settings.teacher, *([settings.judge.model] if settings.judge and settings.judge.model else [])]
+    gpus = [
+        teacher.compute.concurrency * teacher.tensor_parallel_size * teacher.pipeline_parallel_size
+        for teacher in teachers
+        if teacher.engine == "vllm" and teacher.compute.placement_group_config is None
+    ]
+    return Resources(examining.num_cpus, max([examining.num_gpus, *gpus]))
+
+
 def _training(config: LecternConfig) -> Resources:
     compute = config.finetune.compute
     return Resources(compute.num_workers * compute.cpus_per_worker, compute.num_workers if compute.use_gpu else 0)
@@ -121,21 +137,23 @@ PIPELINE: tuple[Stage, ...] = (
         "Cut papers into chunks.", ("papers", "chunks", "tokens"),
     ),
     Stage(
-        "generate-qa", "jobs.generate_qa", 2, ("generate_qa",), ("chunks",), ("qa", "qa_rejected"),
-        _data("generate_qa"), "Make question/answer rows from chunks.",
-        ("rows", "factual", "analytical", "comparative", "hypothetical"),
-    ),
-    Stage(
         "index", "jobs.build_index", 2, ("index",), ("chunks",), ("index",), _data("index"),
         "Embed chunks into a FAISS index.", ("passages", "dimension"),
     ),
     Stage(
-        "finetune", "jobs.finetune", 1, ("finetune", "retrieval.top_k"), ("qa", "chunks", "base"), ("adapter",),
+        "generate-qa", "jobs.generate_qa", 3,
+        ("generate_qa", "retrieval.top_k", "retrieval.candidates", "retrieval.density_weight",
+         "retrieval.max_per_document"),
+        ("chunks", "documents", "index", REVIEWS, REPLAYS), ("qa", "qa_rejected"), _teaching,
+        "Make question/answer rows from chunks.", ("rows", "train", "validation", "test"),
+    ),
+    Stage(
+        "finetune", "jobs.finetune", 2, ("finetune",), ("qa", "base"), ("adapter",),
         _training,
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
-        "convert", "jobs.convert", 1, ("convert", "retrieval.top_k"), ("adapter", "base", "chunks", "qa"), ("gguf",),
+        "convert", "jobs.convert", 2, ("convert",), ("adapter", "base", "qa"), ("gguf",),
         lambda config: Resources(config.convert.compute.num_cpus, config.convert.compute.num_gpus),
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
     ),
@@ -148,7 +166,7 @@ PIPELINE: tuple[Stage, ...] = (
 """What `lectern run` runs."""
 
 TUNE = Stage(
-    "tune", "jobs.tune", 1, ("tune", "finetune", "retrieval.top_k"), ("qa", "chunks", "base"), ("sweep",), _sweep,
+    "tune", "jobs.tune", 2, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
     "Search hyperparameters with Ray Tune.", ("best_trial", "best_eval_loss", "stopped_early", "failed"),
 )  # fmt: skip
 

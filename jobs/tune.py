@@ -1,4 +1,4 @@
-"""Stage ``tune``: qa/ + chunks/ + base/ -> sweep/, with Ray Tune's ASHA over the training function of ``finetune``.
+"""Stage ``tune``: qa/ + base/ -> sweep/, with Ray Tune's ASHA over the training function of ``finetune``.
 
 Each trial is a small Tune function that starts a Ray Train run of its own ("Train in Tune"). All trials are drawn
 before the first starts, so a sweep that is killed and run again has the same trials, and each of them goes on from its
@@ -36,7 +36,7 @@ def run(context: StageContext) -> StageOutcome:
     """Search and write ``sweep/trials.parquet`` and ``sweep/best.yaml``."""
     config, inputs, settings = context.config, context.inputs, context.config.tune
     draws = draw_trials(config)
-    job = TrainingJob(config, inputs["qa"], inputs["chunks"], inputs["base"])
+    job = TrainingJob(config, inputs["qa"], inputs["base"])
     if "validation" not in job.qa.read_table(["split"])["split"].to_pylist():
         raise UserError("qa/ has no validation rows to compare trials on", "raise generate_qa.splits.validation")
     with context.progress.track("trials", settings.num_samples) as counter:

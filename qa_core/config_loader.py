@@ -10,17 +10,17 @@ import difflib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
 
 Tree = dict[str, Any]
 
-_DISCRIMINATORS = ("engine", "source")
+_DISCRIMINATORS = ("engine", "source", "method")
 
 
 def load_config(names: Sequence[str] = (), overrides: Sequence[str] = ()) -> LecternConfig:
@@ -118,28 +118,68 @@ def validate(tree: Tree) -> LecternConfig:
 
 
 def _explain(detail: dict[str, Any], tree: Tree) -> str:
-    # pydantic adds the name of a union's variant to the location; the user never wrote it.
-    location = [str(part) for part in detail["loc"] if part not in ("pretrained", "scratch")]
+    location = _as_written(detail["loc"], tree)
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
         return f"unknown key {key}{nearest(location[-1], _known_keys(location[:-1], tree))}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        context = detail["ctx"]
+        name = context["discriminator"].strip("'")
+        expected = context.get("expected_tags", "")
+        given = (
+            f"={context['tag']!r} is none of {expected}"
+            if expected
+            else " is missing: it says which keys the section has"
+        )
+        return f"{key}.{name}{given}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{key}: {message}"
     return f"{key}={detail['input']!r}: {message[0].lower()}{message[1:]}"
 
 
+def _as_written(location: Sequence[str | int], tree: Tree) -> list[str]:
+    """``location`` without the names of union variants, which pydantic puts in and the user never wrote."""
+    parts: list[str] = []
+    node: Any = tree
+    for position, part in enumerate(location):
+        is_last = position == len(location) - 1
+        if isinstance(node, dict) and part not in node and not is_last:
+            continue
+        parts.append(str(part))
+        node = node.get(part) if isinstance(node, dict) else None
+    return parts
+
+
 def _known_keys(location: Sequence[str], tree: Tree) -> list[str]:
-    """Names that the section at ``location`` takes, found on a config of defaults with the same variants."""
-    node: Any = LecternConfig.model_validate({"base_model": _variant_of(tree.get("base_model"))})
+    """Names that the section at ``location`` takes, where the tree says which variant of it is meant."""
+    model: type[BaseModel] = LecternConfig
+    node: Any = tree
     for part in location:
-        node = getattr(node, part, None)
-    return list(type(node).model_fields) if hasattr(type(node), "model_fields") else []
+        field = model.model_fields.get(part)
+        node = node.get(part) if isinstance(node, dict) else None
+        variants = _models(field.annotation) if field else []
+        if not variants:
+            return []
+        model = next((variant for variant in variants if _is_meant(variant, node)), variants[0])
+    return list(model.model_fields)
 
 
-def _variant_of(section: Any) -> Tree:
-    source = section.get("source") if isinstance(section, dict) else None
-    return {"source": source if source == "scratch" else "pretrained"}
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation allows, in its order."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]
+
+
+def _is_meant(variant: type[BaseModel], node: Any) -> bool:
+    named = [(name, node.get(name)) for name in _DISCRIMINATORS if isinstance(node, dict) and name in node]
+    return any(
+        name in variant.model_fields and value in get_args(variant.model_fields[name].annotation)
+        for name, value in named
+    )
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -65,28 +65,79 @@ EVIDENCE = pa.struct(
     ]
 )
 
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+
 QA = pa.schema(
     [
-        ("qa_id", pa.string()),  # content hash of question, answer and chunk_ids
-        ("doc_id", pa.string()),
-        ("chunk_ids", pa.list_(pa.string())),
-        ("question_type", pa.string()),  # factual | analytical | comparative | hypothetical
+        ("qa_id", pa.string()),  # content hash of the teacher's question, answer and chunk_ids
+        ("doc_id", pa.string()),  # the paper that is asked; of a comparative row, the first of the two
+        ("chunk_ids", pa.list_(pa.string())),  # gold passages; of an unanswerable row, the one it was made from
+        ("question_type", pa.string()),  # a name of config.dataset.QuestionType
         ("question", pa.string()),
-        ("answer", pa.string()),
+        ("answer", pa.string()),  # without citations; of an unanswerable row, what is missing
         ("evidence", pa.list_(EVIDENCE)),
         ("answerable", pa.bool_()),
+        ("context_chunk_ids", pa.list_(pa.string())),  # passages in the prompt, in order; empty: asked without
+        ("messages", pa.list_(MESSAGE)),  # the conversation to learn: system, user, assistant
         ("split", pa.string()),  # train | validation | test
-        ("teacher", pa.string()),
+        ("teacher", pa.string()),  # template | vllm:MODEL | openai:MODEL
         ("prompt_version", pa.string()),
+        ("request_id", pa.string()),  # the request whose reply it was in
+        ("review", pa.string()),  # accepted | edited by a person; null when nobody looked
     ]
 )
 
 QA_REJECTED = pa.schema(
     [
+        ("request_id", pa.string()),  # of the request's first attempt
+        ("attempt", pa.int32()),  # which attempt this was: 0, or more after a replay
+        ("doc_id", pa.string()),
         ("chunk_id", pa.string()),
         ("question_type", pa.string()),
+        ("stage", pa.string()),  # the step of the funnel: dataset.funnel.STEPS
         ("reason", pa.string()),
-        ("raw_response", pa.string()),
+        ("detail", pa.string()),  # what exactly, such as the number that is not in the evidence
+        ("raw_response", pa.string()),  # the proposal as JSON, or the whole reply where it could not be parsed
+        ("teacher", pa.string()),
+    ]
+)
+
+SOURCE = pa.struct(
+    [
+        ("chunk_id", pa.string()),
+        ("doc_id", pa.string()),
+        ("title", pa.string()),
+        ("kind", pa.string()),
+        ("prefix", pa.string()),
+        ("start_char", pa.int64()),  # of text, in the document
+        ("text", pa.string()),  # as sent: at most the chunk's text, cut after a sentence or a row
+    ]
+)
+
+# What a teacher or a judge is sent. Sorted so that requests about one source follow each other (prefix caches).
+REQUESTS = pa.schema(
+    [
+        ("request_id", pa.string()),  # hash of the teacher, the messages and the attempt: equal means equally asked
+        ("question_type", pa.string()),
+        ("attempt", pa.int32()),  # 0; raised when rejected requests are replayed
+        ("first_request_id", pa.string()),  # of attempt 0; empty in attempt 0 itself
+        ("num_questions", pa.int32()),
+        ("sources", pa.list_(SOURCE)),  # one passage, or two of different papers
+        ("messages", pa.list_(MESSAGE)),
+        ("response_schema", pa.string()),  # JSON schema of the reply
+    ]
+)
+
+# What came back, one row a request, whatever became of it.
+REPLIES = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("text", pa.string()),  # as received; empty when nothing was
+        ("error", pa.string()),  # reason, a colon and the detail; empty when text is a whole reply
+        ("prompt_tokens", pa.int64()),
+        ("completion_tokens", pa.int64()),
+        ("seconds", pa.float64()),  # from sending to the last byte, all tries
+        ("failed_tries", pa.list_(pa.string())),  # why earlier tries of this request failed
     ]
 )
 

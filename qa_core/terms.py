@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _TOKEN = re.compile(
     r"\\[A-Za-z]+"  # a LaTeX command
@@ -10,12 +11,25 @@ _TOKEN = re.compile(
     r"|\w+(?:[-_.'’/]\w+)*"  # words, k-quants, Q4_K_M, H100, read-only, TCP/IP, faiss.IndexFlat
 )
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+NUMBER_WORDS = {
+    word: number
+    for number, word in enumerate(
+        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    )
+} | {"twice": 2, "double": 2}
+"""The numbers that prose writes as words."""
+
 _INNER_CAPITAL = re.compile(r"[^\W\d_].*[A-Z]")
 
 
 def tokenize(text: str) -> list[str]:
     """Words, numbers and LaTeX commands of ``text`` in order; punctuation is dropped, case is kept."""
     return _TOKEN.findall(text)
+
+
+def token_matches(text: str) -> Iterator[re.Match[str]]:
+    """The same tokens with their places."""
+    return _TOKEN.finditer(text)
 
 
 def is_number(token: str) -> bool:

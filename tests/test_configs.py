@@ -34,7 +34,10 @@ def test_the_3b_config_holds_the_settings_of_the_method() -> None:
     assert finetune.learning_rate == 2e-4
     assert (finetune.compute.per_device_train_batch_size, finetune.gradient_accumulation_steps) == (4, 4)
     assert (finetune.max_steps, finetune.eval_steps) == (1000, 200)
-    assert config.generate_qa.rows == 2500
+    quotas = config.generate_qa.quotas
+    assert sum(quotas.by_type.values()) == 2500
+    assert quotas.factual + quotas.analytical + quotas.comparative + quotas.hypothetical > 0.7 * 2500
+    assert config.generate_qa.judge is not None
     splits = config.generate_qa.splits
     assert (splits.train, splits.validation, splits.test) == (0.8, 0.1, 0.1)
     assert config.index.embedder.name_or_path == "BAAI/bge-small-en-v1.5"

@@ -1,66 +1,63 @@
-"""Which accepted rows are kept when there are more than asked for: even over question types, then over papers."""
+"""Which accepted rows are kept when there are more than asked for: by type, and in turns over the papers."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 Row = dict[str, Any]
+Item = TypeVar("Item")
 
 
-def drop_duplicates(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The first row of every question, and the others; case, articles and punctuation do not count."""
-    seen: set[str] = set()
-    kept: list[Row] = []
-    dropped: list[Row] = []
-    for row in rows:
-        question = normalised(row["question"])
-        (dropped if question in seen else kept).append(row)
-        seen.add(question)
-    return kept, dropped
+def select_rows(rows: Sequence[Row], quotas: Mapping[str, int], max_per_paper: int | None, seed: int) -> list[Row]:
+    """At most ``quotas[type]`` rows of each type and ``max_per_paper`` rows of each paper, in the given order.
 
-
-def normalised(question: str) -> str:
-    """``question`` as its words, without case, punctuation and articles."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold())
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
-
-
-def select_rows(rows: Sequence[Row], target: int, question_types: Sequence[str], seed: int) -> list[Row]:
-    """At most ``target`` rows, in the given order.
-
-    A type with fewer rows than its share leaves the rest of it to the others; within a type the papers take turns.
+    What a person has accepted or edited comes first. Then the papers take turns within a type, and the types take
+    turns as well, so that none of them uses up all that ``max_per_paper`` leaves.
     """
-    by_type = {kind: [row for row in rows if row["question_type"] == kind] for kind in question_types}
-    shares = even_shares({kind: len(members) for kind, members in by_type.items()}, target)
-    kept = {row["qa_id"] for kind, share in shares.items() for row in in_turns(by_type[kind], seed)[:share]}
-    return [row for row in rows if row["qa_id"] in kept]
+    queues = {kind: deque(_queue([row for row in rows if row["question_type"] == kind], seed)) for kind in quotas}
+    taken: Counter[str] = Counter()
+    kept: dict[str, list[str]] = {kind: [] for kind in quotas}
+    while any(queues.values()):
+        for kind, queue in queues.items():
+            if len(kept[kind]) == quotas[kind]:
+                queue.clear()
+            if not queue:
+                continue
+            row = queue.popleft()
+            if max_per_paper is None or taken[row["doc_id"]] < max_per_paper:
+                taken[row["doc_id"]] += 1
+                kept[kind].append(row["qa_id"])
+    ids = {qa_id for chosen in kept.values() for qa_id in chosen}
+    return [row for row in rows if row["qa_id"] in ids]
 
 
-def even_shares(available: dict[str, int], target: int) -> dict[str, int]:
-    """How many to take of each, as even as ``available`` lets it be; they add up to ``target`` when there is enough."""
-    shares = dict.fromkeys(available, 0)
-    left = target
-    # The scarcest first: what it cannot give is spread over those that still have plenty.
-    for position, name in enumerate(sorted(available, key=lambda name: (available[name], name))):
-        shares[name] = min(available[name], left // (len(available) - position))
-        left -= shares[name]
-    return shares
+def _queue(rows: Sequence[Row], seed: int) -> list[Row]:
+    seen = [row for row in rows if row["review"] is not None]
+    return in_turns(seen, seed, _paper, _id) + in_turns(
+        [row for row in rows if row["review"] is None], seed, _paper, _id
+    )
 
 
-def in_turns(rows: Sequence[Row], seed: int) -> list[Row]:
-    """``rows`` with the papers taking turns, the order within a paper and of the papers drawn from ``seed``."""
-    by_document: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: _draw(seed, row["qa_id"])):
-        by_document[row["doc_id"]].append(row)
-    turns = [
-        (turn, _draw(seed, doc_id), row) for doc_id, queue in by_document.items() for turn, row in enumerate(queue)
-    ]
-    return [row for *_, row in sorted(turns, key=lambda entry: entry[:2])]
+def in_turns(
+    items: Iterable[Item], seed: int, group: Callable[[Item], Hashable], name: Callable[[Item], str]
+) -> list[Item]:
+    """``items`` with the groups taking turns; the order within a group, and of the groups, is drawn from ``seed``."""
+    queues: dict[Hashable, list[Item]] = defaultdict(list)
+    for item in sorted(items, key=lambda item: _draw(seed, name(item))):
+        queues[group(item)].append(item)
+    turns = [(turn, _draw(seed, str(key)), item) for key, queue in queues.items() for turn, item in enumerate(queue)]
+    return [item for *_, item in sorted(turns, key=lambda entry: entry[:2])]
+
+
+def _paper(row: Row) -> str:
+    return row["doc_id"]
+
+
+def _id(row: Row) -> str:
+    return row["qa_id"]
 
 
 def _draw(seed: int, name: str) -> str:

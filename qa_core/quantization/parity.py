@@ -73,7 +73,7 @@ def check(
     """Hold both GGUF files against the Hugging Face folder ``merged``; writes ``out`` and returns its content.
 
     Args:
-        texts: chunks, of which pieces are tokenised both ways.
+        texts: conversation turns, of which pieces are tokenised both ways.
         token_rows: held-out conversations, at least two tokens each.
 
     Raises:

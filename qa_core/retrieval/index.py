@@ -119,6 +119,18 @@ class PassageIndex:
     def __len__(self) -> int:
         return self._passages.num_rows
 
+    @property
+    def chunk_ids(self) -> list[str]:
+        """Of every passage, in the order of the vector ids."""
+        return self._passages["chunk_id"].to_pylist()
+
+    def vectors(self, start: int, count: int) -> np.ndarray:
+        """Stored vectors, float32 ``[count, dimension]``; what is left of them where the factory compresses."""
+        inverted = faiss.try_extract_index_ivf(self._index)
+        if inverted is not None:  # an inverted file finds a vector by its id only through this map
+            inverted.make_direct_map()
+        return self._index.reconstruct_n(start, count)
+
     def search(self, vector: np.ndarray, k: int) -> list[Passage]:
         """The ``k`` nearest passages (fewer when the index is smaller), best first, equals in passage order."""
         if vector.shape != (self._index.d,):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from qa_core.config import RetrievalSettings, SentenceTransformersEmbedder
 from qa_core.errors import UserError
 from qa_core.retrieval.embedding import Embedder
@@ -29,6 +31,13 @@ class Retriever:
 
     def retrieve(self, question: str, k: int | None = None) -> list[Passage]:
         """At most ``k`` (``top_k`` when empty) passages, best first, with ``similarity`` and ``score``."""
-        k = self._settings.top_k if k is None else k
-        candidates = self._index.search(self._embedder.embed_query(question), max(k, self._settings.candidates))
-        return rank(candidates, self._settings)[:k]
+        return nearest(self._index, self._embedder.embed_query(question), self._settings, k)
+
+
+def nearest(
+    index: PassageIndex, question: np.ndarray, settings: RetrievalSettings, k: int | None = None
+) -> list[Passage]:
+    """At most ``k`` (``top_k`` when empty) passages for the question vector ``[dimension]``, best first."""
+    k = settings.top_k if k is None else k
+    candidates = index.search(question, max(k, settings.candidates))
+    return rank(candidates, settings)[:k]

@@ -1,36 +1,26 @@
-"""Question/answer rows -> chat turns -> token ids and labels for supervised fine-tuning.
+"""Conversations of the data set -> token ids and labels for supervised fine-tuning.
 
-The loss counts the answer and its end mark only: the prompt's labels are -100.
+What is trained is what the column ``messages`` shows. The loss counts the assistant's turn and its end mark only: the
+prompt's labels are -100.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from qa_core.errors import UserError
-from qa_core.generation.chat import build_messages
-from qa_core.schemas import Message, Passage
+from qa_core.schemas import Message
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out."""
 
 TOO_LONG = "too_long"
-
-
-@dataclass(frozen=True)
-class SftSettings:
-    """What decides the text of a training row."""
-
-    max_length: int
-    context_fraction: float
-    top_k: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -58,66 +48,34 @@ class PaddingCollator:
 
 
 def build_examples(
-    qa: pa.Table, chunks: pa.Table, split: str, tokenizer: Any, settings: SftSettings
+    qa: pa.Table, split: str, tokenizer: Any, max_length: int
 ) -> tuple[list[TrainingExample], dict[str, int]]:
     """Examples of one split in the table's order, and how many rows were rejected for which reason.
 
     Args:
-        qa: rows of ``schemas.QA``.
-        chunks: rows of ``schemas.CHUNKS``; every chunk that ``qa`` points at is among them.
+        qa: columns ``split`` and ``messages`` of ``schemas.QA``.
         tokenizer: a transformers tokenizer with a chat template.
+        max_length: tokens of a conversation; a longer one is left out, never cut.
     """
-    passages = {row["chunk_id"]: Passage.from_row(row) for row in chunks.to_pylist()}
-    chunk_ids = sorted(passages)
     examples: list[TrainingExample] = []
     rejected: dict[str, int] = {}
-    for row in qa.to_pylist():
-        if row["split"] != split:
-            continue
-        example = encode(tokenizer, *chat_of(row, passages, chunk_ids, settings))
-        if len(example.input_ids) > settings.max_length:
+    for messages in qa.filter(pc.equal(qa["split"], split))["messages"].to_pylist():
+        example = encode(tokenizer, messages)
+        if len(example.input_ids) > max_length:
             rejected[TOO_LONG] = rejected.get(TOO_LONG, 0) + 1
         else:
             examples.append(example)
     return examples, rejected
 
 
-def chat_of(
-    row: Mapping[str, Any], passages: Mapping[str, Passage], chunk_ids: Sequence[str], settings: SftSettings
-) -> tuple[list[Message], str]:
-    """Prompt messages and the answer to learn from one QA row.
-
-    A seeded share of the rows is shown passages, as the service will show them, and then cites the right ones; the
-    others stand alone. Every draw depends on the row's id only, never on its place in the table.
-    """
-    draw = random.Random(f"{settings.seed}:{row['qa_id']}")
-    answer = row["answer"].strip()
-    if draw.random() >= settings.context_fraction:
-        return build_messages(row["question"]), answer
-    gold = set(row["chunk_ids"]) if row["answerable"] else set()
-    shown = _shown_ids(gold, chunk_ids, settings.top_k, draw)
-    marks = [f"[{number}]" for number, chunk_id in enumerate(shown, start=1) if chunk_id in gold]
-    return build_messages(row["question"], [passages[chunk_id] for chunk_id in shown]), " ".join([answer, *marks])
-
-
-def _shown_ids(gold: set[str], chunk_ids: Sequence[str], top_k: int, draw: random.Random) -> list[str]:
-    """All gold chunks and random others up to ``top_k``, shuffled."""
-    others = [chunk_id for chunk_id in chunk_ids if chunk_id not in gold]
-    distractors = draw.sample(others, min(len(others), max(0, top_k - len(gold))))
-    shown = sorted(gold) + distractors
-    draw.shuffle(shown)
-    return shown
-
-
-def encode(tokenizer: Any, messages: Sequence[Message], answer: str) -> TrainingExample:
-    """Token ids of prompt and answer in the tokenizer's chat template; labels start at the answer.
+def encode(tokenizer: Any, messages: Sequence[Message]) -> TrainingExample:
+    """Token ids of a conversation in the tokenizer's chat template; labels start at its last turn, the answer.
 
     Prompt and answer are tokenised apart, because that is how they meet at inference time: a prompt's last token never
     merges with the answer's first.
     """
-    prompt = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-    turns = [*messages, Message(role="assistant", content=answer)]
-    conversation = tokenizer.apply_chat_template(turns, tokenize=False)
+    prompt = tokenizer.apply_chat_template(list(messages[:-1]), tokenize=False, add_generation_prompt=True)
+    conversation = tokenizer.apply_chat_template(list(messages), tokenize=False)
     if not conversation.startswith(prompt):
         raise UserError(
             "the base model's chat template does not put an answer behind its generation prompt",

@@ -1,24 +1,24 @@
-"""Reasons and means."""
+"""Reasons, and two things of one paper set against each other."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from qa_core.dataset.prompts import FRAMES
 from qa_core.dataset.template.clauses import parse_clause
+from qa_core.dataset.template.contrasts import contrasts
+from qa_core.dataset.template.frames import FRAMES
 from qa_core.dataset.template.patterns import COORDINATED
 from qa_core.dataset.template.sentences import Statement
 
-_BECAUSE_FIRST = re.compile(r"because [^,]+, (.+)")
+_BECAUSE_FIRST = re.compile(r"(?:because|since) [^,]+, (.+)")
 _BECAUSE_LAST = re.compile(r"(.+?)(?:,? because|, since) .+")
-_RESULT = re.compile(r"(?:, so that|, so|, therefore|, and therefore|; therefore,?) (.+)")
+_RESULT = re.compile(r"(?:, so that|, so|, therefore|, and therefore|; therefore,?|, which (?:is|explains) why) (.+)")
 _AFTERTHOUGHT = re.compile(r", (?:which|whereas|while|although|where|even|not|as|plus|rather|each|with|but|and|so)\b.*")
 _WEIGHS_REASON = re.compile(r",? (?:only|merely|mainly|partly|largely|simply|precisely|either|in part)$")
 _CONDITION = re.compile(r"((?:if|when) [^,;:]+), (?:then )?")
 _SETTING = re.compile(r"(?:if|when|with|for|at) [^,;:]+, (?:then )?")
 """What holds for the reason holds for its result too."""
-_MEANS = re.compile(r"(.+?) by (?:means of|[a-z]+ing) .+")
 
 
 def analytical(statement: Statement) -> Iterator[str]:
@@ -26,9 +26,9 @@ def analytical(statement: Statement) -> Iterator[str]:
         condition = _CONDITION.match(effect)
         clause = parse_clause(effect[condition.end() :] if condition else effect)
         if clause is not None:
-            question = clause.ask(FRAMES["reason"].format(clause=clause.inverted))
+            question = clause.ask(FRAMES["analytical"]["reason"].format(clause=clause.inverted))
             yield f"{condition[1]}, {question}" if condition else question
-    yield from _means(statement.text)
+    yield from contrasts(statement)
 
 
 def _effects(statement: Statement) -> Iterator[str]:
@@ -45,13 +45,3 @@ def _effects(statement: Statement) -> Iterator[str]:
         yield (condition[0] if condition else "") + COORDINATED.split(_AFTERTHOUGHT.sub("", result[1]))[0]
     elif statement.concludes:
         yield COORDINATED.split(_AFTERTHOUGHT.sub("", text))[0]
-
-
-def _means(text: str) -> Iterator[str]:
-    """*the extension prevents disturbance by requiring ...*"""
-    means = _MEANS.fullmatch(text)
-    if means is None or re.search(r"[,:;]| (?:because|if|when|so|never|not) ", means[1]):
-        return
-    clause = parse_clause(means[1])
-    if clause is not None and clause.object:
-        yield clause.ask(FRAMES["means"].format(clause=clause.inverted))

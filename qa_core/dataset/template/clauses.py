@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from qa_core.dataset.template.lexicon import (
     ADVERBS,
@@ -31,7 +32,12 @@ _NEVER_FIRST = NEVER_A_SUBJECT | LEADS | {"to", "its", "their"}
 _SECOND_CLAUSE = re.compile(
     r" (?:and|but) (?:[^ ,]+ ){1,6}(?:is|are|was|were|can|cannot|must|may|should|does|do) "
 )  # fmt: skip
-_SECOND_VERB = re.compile(r"(?:,| and| or| but) (?:then |also |therefore )?([a-z]+)(?! of| and|,|$)\b")
+_SECOND_VERB = re.compile(
+    r"(?:,| and| or| but) (?:(?:then|also|therefore|thereby|never|always|often|only|still|thus|so) )*"
+    r"([a-z]+)(?! of| and|,|$)\b"
+)
+_DESCRIBING = frozenset(("existing", "growing", "missing", "remaining", "running", "serving", "streaming", "training"))
+"""Words in *-ing* that describe a noun, where others begin an action: *streaming snapshots*, *adding snapshots*."""
 _HEAD_ENDS = re.compile(r" (?:of|in|on|at|with|for|from|to|per|that|which|who|between|without|by) ")
 
 
@@ -70,6 +76,7 @@ class Clause:
         return f"{self.lead}, {question}" if self.lead else question
 
 
+@lru_cache(maxsize=8192)
 def parse_clause(text: str) -> Clause | None:
     """``text`` (decapitalised, no full stop) as a :class:`Clause`; None when its structure is not certain."""
     lead, text = _split_lead(text)
@@ -98,7 +105,7 @@ def is_plural(phrase: str) -> bool:
     """Whether a noun phrase takes a plural verb, judged by its head before the first preposition."""
     head = _HEAD_ENDS.split(phrase)[0]
     first, last = head.split(" ")[0].lower(), head.split(" ")[-1]
-    if first in ("a", "an", "each", "every", "one", "any") or first.endswith("ing"):
+    if first in ("a", "an", "each", "every", "one", "any") or (first.endswith("ing") and first not in _DESCRIBING):
         return False
     return " and " in head or bool(re.search(r"[A-Za-z]{2}(?<![suio])s$", last))
 
@@ -146,7 +153,8 @@ def _is_finite(words: list[str], position: int, relative: bool = False) -> bool:
         return True
     after = words[position + 1] if position + 1 < len(words) else ""
     base = BASE_OF_THIRD_PERSON.get(word)
-    shown = relative or after in AFTER_A_VERB or _SHOWS_A_VERB.fullmatch(after) is not None
+    follows = _SHOWS_A_VERB.fullmatch(after) is not None and after not in CLEAR_IN_THIRD_PERSON
+    shown = relative or after in AFTER_A_VERB or follows
     shown = shown or (not after and (base or word) in INTRANSITIVE)
     if base is not None:
         return before not in BEFORE_A_NOUN and after not in AUXILIARIES and (base in CLEAR_IN_THIRD_PERSON or shown)

@@ -1,52 +1,90 @@
-"""Two things set against each other."""
+"""One matter that two papers speak about: what each of them says."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from qa_core.dataset.prompts import FRAMES
-from qa_core.dataset.template.clauses import Clause, is_noun_phrase, parse_clause
+from qa_core.dataset.proposals import Proposal, Quote
+from qa_core.dataset.requests import Source
+from qa_core.dataset.template.clauses import parse_clause
+from qa_core.dataset.template.frames import FRAMES
+from qa_core.dataset.template.matters import Match, Side, is_clear, is_worth_comparing, match
 from qa_core.dataset.template.patterns import COORDINATED
-from qa_core.dataset.template.sentences import Statement
+from qa_core.dataset.template.phrases import stem_words
+from qa_core.dataset.template.rules import questions
+from qa_core.dataset.template.sentences import PAPER, Statement, quoted, statements
 
-_OPENING = re.compile(r"(unlike|compared with|compared to) ([^,]+), (.+)")
-_OPPOSED = re.compile(r"(.+?), (?:whereas|while) (.+)")
-_MEASURED = re.compile(r" (?:the same [^,;:]{1,40}? as|differs? from|than) ([^,;:]+)")
-_PHRASE_ENDS = re.compile(
-    r" (?:in|because|and|when|if|but|while|for|by|at|as|on|does|do|is|are|would|before|after|once) "
-)  # fmt: skip
-_ABOUT_SOMETHING_ELSE = re.compile(r" (?:rather|other|when|if|because|that|which|while|where|since|so|and|to|as) ")
-_NO_THING = re.compile(
-    r"(?:\d|half|once|twice|one\b|(?:two|three|four|five|six|seven|eight|ten)\b|a factor|others?\b|usual|expected|"
-    r"necessary|needed|before|ever|all\b|those\b|what|any\b)"
-    r"|.* (?:does|do|is|are|can|one|ones|first|second|other|gains?)$"
-)
+_FRAMES = FRAMES["comparative"]
+_PREFERRED = ("numeric", "analytical", "definition", "procedure", "hypothetical", "factual")
+_STAND_INS = re.compile(r"\b(?:it|its|they|them|their)\b")
+_LONGEST_ANSWER = 580  # characters
 
 
-def comparative(statement: Statement) -> Iterator[str]:
-    for first, second, frame in _contrasts(statement.text):
-        if _names_a_thing(first.subject) and _names_a_thing(second) and first.subject != second:
-            yield first.ask(FRAMES[frame].format(do=first.do, first=first.subject, second=second))
+def comparative(first: Source, second: Source) -> Iterator[Proposal]:
+    """Proposals about two passages of different papers, the closest match first; no sentence is used twice."""
+    sides = [_sides(source) for source in (first, second)]
+    matches = [found for one in sides[0] for other in sides[1] if (found := match(one, other))]
+    used: set[tuple[int, int]] = set()
+    matters: set[str] = set()
+    for found in sorted(matches, key=lambda found: (found.score, found.matter), reverse=True):
+        places = {(1, found.one.start), (2, found.other.start)}
+        if not places & used and found.matter not in matters:
+            proposal = _proposal(found, first, second)
+            if proposal is not None and len(proposal.answer) <= _LONGEST_ANSWER:
+                used |= places
+                matters.add(found.matter)
+                yield proposal
 
 
-def _contrasts(text: str) -> Iterator[tuple[Clause, str, str]]:
-    """The clause about the first thing, the second thing, and the frame that fits."""
-    if opening := _OPENING.match(text):
-        clause = parse_clause(COORDINATED.split(opening[3])[0])
-        if clause:
-            yield clause, opening[2], "contrast" if opening[1] == "unlike" else "comparison"
-    elif opposed := _OPPOSED.fullmatch(text):
-        clause, other = parse_clause(COORDINATED.split(opposed[1])[-1]), parse_clause(opposed[2])
-        if clause and other and ", since " not in opposed[1] and " and " not in clause.subject + other.subject:
-            yield clause, other.subject, "difference"
-    elif measured := _MEASURED.search(text):
-        second = _PHRASE_ENDS.split(measured[1])[0]
-        clause = parse_clause(COORDINATED.split(text[: measured.start(1)])[-1] + second)
-        if clause and not _ABOUT_SOMETHING_ELSE.search(f" {clause.predicate} "):
-            yield clause, second, "comparison"
+def _sides(source: Source) -> list[Side]:
+    if source.kind not in ("prose", "list"):
+        return []
+    worth = (statement for statement in statements(source.text, source.title) if is_worth_comparing(statement.text))
+    clauses = ((statement, parse_clause(COORDINATED.split(statement.text)[0])) for statement in worth)
+    sides = (Side(statement, clause.subject if clause else "") for statement, clause in clauses)
+    return [side for side in sides if is_clear(side)]
 
 
-def _names_a_thing(phrase: str) -> bool:
-    """Whether a phrase names a thing, rather than a number or a stand-in."""
-    return not _NO_THING.match(phrase) and is_noun_phrase(phrase)
+def _proposal(found: Match, first: Source, second: Source) -> Proposal | None:
+    names = quoted(first.title), quoted(second.title)
+    question = _question(found, *names)
+    if question is None:
+        return None
+    said = [_said(statement, name) for statement, name in zip((found.one, found.other), names, strict=True)]
+    quotes = tuple(
+        Quote(number, source.text[statement.start : statement.end])
+        for number, source, statement in ((1, first, found.one), (2, second, found.other))
+    )
+    return Proposal(f"{question[0].upper()}{question[1:]}?", " ".join(said), quotes)
+
+
+def _question(found: Match, first: str, second: str) -> str | None:
+    """Two statements that only share a matter are each asked for what they say of it; None where that fails."""
+    if found.frame in ("statements", "both"):
+        asked = _asked(found.one, found.matter, first), _asked(found.other, found.matter, second)
+        about = stem_words(found.matter)[-1]
+        if asked[0] and asked[1] and any(about in stem_words(question) for question in asked):
+            return _FRAMES["both"].format(one=asked[0], other=asked[1])
+    if found.frame == "both":
+        return None
+    return _FRAMES[found.frame].format(first=first, second=second, matter=found.matter)
+
+
+def _asked(statement: Statement, matter: str, name: str) -> str | None:
+    """The question to the statement alone that is best to judge, one about the matter first, with its paper's name."""
+    about = stem_words(matter)[-1]
+    fit = [(kind, question) for kind, question in questions(statement) if not _STAND_INS.search(question)]
+    if not fit:
+        return None
+    _, best = min(fit, key=lambda asked: (about not in stem_words(asked[1]), _PREFERRED.index(asked[0])))
+    return best.replace(PAPER, name) if PAPER in best else f"according to {name}, {best}"
+
+
+def _said(statement: Statement, name: str) -> str:
+    """The statement as a sentence that names its paper."""
+    if statement.answer.startswith((name, "According to")):
+        return statement.answer
+    if statement.concludes:
+        return _FRAMES["concluded"].format(paper=name, statement=statement.answer)
+    return _FRAMES["said"].format(paper=name, statement=statement.text.replace(PAPER, name))

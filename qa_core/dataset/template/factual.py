@@ -1,120 +1,131 @@
-"""Definitions, attributions, properties and numbers."""
+"""Attributions, findings, contents, causes by name and what a paper recommends."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from qa_core.dataset.prompts import FRAMES
 from qa_core.dataset.template.clauses import Clause, is_noun_phrase, parse_clause
+from qa_core.dataset.template.frames import FRAMES
 from qa_core.dataset.template.lexicon import (
-    ANNOUNCED,
-    CHANGING_VERBS,
+    ADVISING_VERBS,
+    AGENT_VERBS,
     CONTENT_VERBS,
-    COUNTING_VERBS,
     DISCOVERIES,
+    DUTY_VERBS,
     FINDINGS,
-    UNITS,
+    TURNING_VERBS,
 )
-from qa_core.dataset.template.patterns import COORDINATED, NUMBER, PREPOSITIONS, TAIL
-from qa_core.dataset.template.sentences import Statement
+from qa_core.dataset.template.patterns import COORDINATED, NUMBER, PEOPLE, TAIL, VAGUE_SUBJECT, VAGUE_WORK
+from qa_core.dataset.template.sentences import PAPER, Statement
 
-_DEFINITION = re.compile(r"((?:(?:an?|the) )?[^,]{2,60}?) (is|are) (?:an?|the|any|one of the) ([a-z].+)")
-_EXPLAINS = re.compile(r" (?:that|which|who|whose|where|of|for|in|with|to)\b| [a-z]+ed ")
-_JUDGES = re.compile(
-    r"(?:usual|best|opposite|classical|same|only|right|central|main|first|second|third|last|natural|most|simple|simplest|"
-    r"better|good|poor|compromise|trade|trade-off|gamble|choice|problem|reason|common|cheap|large|small|single|key|"
-    r"result|sensible|special|standard|chain|consequence|matter|sum|product|"
-    r"larger|smaller|faster|slower|cheaper|higher|lower|longer|shorter|stronger|weaker|simpler|safer|harder|easier)\b"
+_FRAMES = FRAMES["factual"]
+_VAGUE_OBJECT = re.compile(
+    rf"{NUMBER}|(?:only|for|in|at|on|with|no|not|to|that|by|as|from|into|over|what|how|it|them) "
+    r"|(?:the|its|their|an?) (?:problem|question|method|effect|idea|network|others?)(?: |$)|(?:more|several|many|some|two|three) [a-z -]+$"
 )
-"""*X is the usual choice* says what X is worth, not what it is."""
-_NAME = r"[A-Z][a-zé]+(?:[A-Z][a-z]+)?"
-_PEOPLE = re.compile(rf"({_NAME}(?:(?:, {_NAME})* and {_NAME}| et al\.)?(?: and colleagues)?) (\w+) (.+)")
-"""``Dean and Barroso``, ``Fischer, Lynch and Paterson``, ``Shoeybi et al.``, then a verb and the rest."""
-_DONE = re.compile(
-    r"(?:usually |normally |commonly |often )?(computed|measured|defined|chosen|drawn|estimated|determined|obtained|"
-    r"calculated|derived|represented|encoded|stored|assigned|selected|divided|built|trained|compared|placed|initialised|"
-    r"reconstructed|quantised|expressed|split|scored|judged) (?:by|as|from|with|in|at|for|on|to|into) "
+_TELLING_TAIL = re.compile(r"(.+?) ((?:into|by|to|as|at|on|in|for|during|below|above|under|instead of|when|if|while) .+)")
+"""What a thing is put into, replaced by or recommended for narrows the question down."""
+_ADVISED_MOMENT = re.compile(r"([a-z]+ing(?: [^,;:]+?)??)(?: only)? (?:after|before|when|once|above|below|whenever) ")
+_PLACE = re.compile(r"([^,;:]+?) (?:in|on|inside) (?:the |an? )?[a-z][a-z-]+")
+_PLACING_VERBS = frozenset(("place", "store", "keep", "hold", "write", "put"))
+_VAGUE_TARGET = re.compile(
+    r"(?:the|an?|its|their|this|that) [\w-]+$|(?:it|them|many|some|what|how|only|that|its|their|no|why|most)\b"
 )
-_COUNTED = re.compile(rf"{NUMBER} ([A-Za-z][^,;:.$]*)")
-_CHANGED = re.compile(rf"(?!from )([^,;:$]+?)( from [^,;:$]+?)? to {NUMBER}")
-_VAGUE_SUBJECT = re.compile(r"(?:the|an?|each|every) [a-z-]+|[a-z]+|(?:two|three|four|five) .+")
-_VAGUE_OBJECT = re.compile(rf"{NUMBER}|(?:only|for|in|at|on|with) ")
+_OBJECT_ENDS = re.compile(
+    r"(?:[,;:](?!\d)| (?:because|so that|whereas|while|although|but|which|when|if|after|unless|by [a-z]+ing|only) ?).*"
+)
+_NO_PLAIN_OBJECT = re.compile(r"[,;:](?!\d)|\b(?:and|or|but|that|which|because|so|when|if)\b")
+_AND_DOES = re.compile(r" and (?:[a-z]+) (?:the|an?|each|every|its|their|it)\b.*")
+_PARTICLES = {"consist": "of", "depend": "on", "rely": "on", "suffer": "from"}
 
 
 def factual(statement: Statement) -> Iterator[str]:
-    yield from _definitions(statement.text)
     yield from _attributions(statement.text)
     clause = parse_clause(COORDINATED.split(statement.text)[0])
     if clause is not None:
-        for question in (*_values(clause), *_counts(clause), *_changes(clause), *_contents(clause), *_manners(clause)):
-            yield clause.ask(question)
-
-
-def _definitions(text: str) -> Iterator[str]:
-    """*A quorum is any set that ...*"""
-    definition = _DEFINITION.fullmatch(text)
-    if definition is None:
-        return
-    term, be, meaning = definition.groups()
-    names_a_thing = len(term.split(" ")) <= 6 and is_noun_phrase(term) and not re.match(r"[a-z]+ing (?:an?|the) ", term)
-    if names_a_thing and parse_clause(f"{term} is so") and _EXPLAINS.search(meaning) and not _JUDGES.match(meaning):
-        yield FRAMES["definition"].format(be=be, subject=term)
+        for rule in (_contents, _results, _duties, _recommendations, _places, _agents):
+            for question in rule(clause):
+                yield clause.ask(question)
 
 
 def _attributions(text: str) -> Iterator[str]:
     """*Ongaro and Ousterhout designed Raft*; *Howard and Mortier concluded that ...*"""
-    if people := _PEOPLE.match(text):
+    if people := PEOPLE.match(text):
         names, verb, rest = people.groups()
-        if verb in DISCOVERIES:
-            yield FRAMES["attribution"].format(predicate=f"{verb} {TAIL.sub('', rest)}")
+        if verb in DISCOVERIES and not VAGUE_WORK.match(rest):
+            yield _FRAMES["attribution"].format(predicate=f"{verb} {TAIL.sub('', rest)}")
         elif verb in FINDINGS:
-            yield FRAMES["finding"].format(subject=names, verb=FINDINGS[verb])
-
-
-def _values(clause: Clause) -> Iterator[str]:
-    """*the best number of lists is 4000*"""
-    stated = clause.auxiliary in ("is", "are") and re.match(NUMBER, clause.predicate)
-    if stated and re.match(r"the .* of ", clause.subject):
-        yield FRAMES["definition"].format(be=clause.auxiliary, subject=clause.subject)
-
-
-def _counts(clause: Clause) -> Iterator[str]:
-    """*a block holds 16 tokens by default*: how many *tokens* ... *by default*."""
-    counted = _COUNTED.match(clause.object)
-    if counted is None or clause.verb not in COUNTING_VERBS:
-        return
-    words = TAIL.sub("", counted[1]).split(" ")
-    end = next((i for i, word in enumerate(words) if word in PREPOSITIONS), len(words))
-    head = next((i for i, word in enumerate(words[:end]) if word in ("of", "per")), end) - 1
-    if head < 0 or words[head] in ANNOUNCED or re.search(r"\d|\bplus\b", " ".join(words[:end])):
-        return
-    if words[head] in UNITS or re.search(r"[a-z]{2}(?<![sui])s$", words[head]):
-        things = " ".join([*words[:head], UNITS.get(words[head], words[head]), *words[head + 1 : end]])
-        verb = " ".join([clause.verb, *words[end:]])
-        yield FRAMES["count"].format(things=things, do=clause.do, subject=clause.subject, verb=verb)
-
-
-def _changes(clause: Clause) -> Iterator[str]:
-    """*reducing the delay raises the probability to 0.948*"""
-    changed = _CHANGED.match(clause.object)
-    if changed and clause.verb in CHANGING_VERBS:
-        frame = FRAMES["change" if changed[2] else "target"]
-        yield frame.format(do=clause.do, subject=clause.subject, verb=f"{clause.verb} {changed[1]}")
+            yield _FRAMES["finding"].format(subject=names, verb=FINDINGS[verb])
 
 
 def _contents(clause: Clause) -> Iterator[str]:
-    """*the election restriction states that ...*; *a token tree contains ...*"""
-    states = clause.verb in ("state", "say") and clause.object.startswith("that ")
-    contains = clause.verb in CONTENT_VERBS and clause.object and clause.auxiliary in ("do", "does")
-    if not states and (not contains or _VAGUE_SUBJECT.fullmatch(clause.subject) or _VAGUE_OBJECT.match(clause.object)):
+    """*the election restriction states that ...*; *a token tree contains ... at each position*"""
+    if clause.auxiliary not in ("do", "does"):
         return
-    verb = "consist of" if clause.verb == "consist" else clause.verb
-    yield FRAMES["object"].format(do=clause.do, subject=clause.subject, verb=verb)
+    if clause.verb in ("state", "say") and clause.object.startswith("that "):
+        yield _what(clause, clause.verb)
+    elif clause.verb in CONTENT_VERBS and not VAGUE_SUBJECT.fullmatch(clause.subject):
+        particle = _PARTICLES.get(clause.verb, "")
+        rest = clause.object.removeprefix(f"{particle} ")
+        if bool(particle) == (rest != clause.object) and rest and not _VAGUE_OBJECT.match(rest):
+            tail = "" if particle or ", " in rest.split(", so")[0] else _tail(rest)
+            yield _what(clause, f"{clause.verb} {particle}".strip(), tail)
 
 
-def _manners(clause: Clause) -> Iterator[str]:
-    """*recall is measured by ...*"""
-    done = _DONE.match(clause.predicate)
-    if done and clause.auxiliary in ("is", "are") and not _VAGUE_SUBJECT.fullmatch(clause.subject):
-        yield FRAMES["manner"].format(clause=f"{clause.auxiliary} {clause.subject} {done[1]}")
+def _results(clause: Clause) -> Iterator[str]:
+    """*HNSW turns search into a walk*: what does HNSW turn search into."""
+    result = re.match(r"([^,;:]+?) (into|to) [^,;:]+", clause.object)
+    if result and clause.verb in TURNING_VERBS and not _VAGUE_TARGET.match(result[1]):
+        yield _what(clause, clause.verb, f"{result[1]} {result[2]}")
+
+
+def _duties(clause: Clause) -> Iterator[str]:
+    """*a sharded checkpoint must record how tensors were divided*"""
+    verb, _, rest = clause.predicate.partition(" ")
+    known = verb in CONTENT_VERBS or verb in DUTY_VERBS
+    if clause.auxiliary in ("must", "should") and known and rest and not _VAGUE_OBJECT.match(rest):
+        if verb not in _PARTICLES:
+            verb = f"{verb} {_tail(rest)}".strip()
+            yield _FRAMES["duty"].format(modal=clause.auxiliary, subject=clause.subject, verb=verb)
+
+
+def _recommendations(clause: Clause) -> Iterator[str]:
+    """*PAPER recommends flat search below 10,000 vectors*; *PAPER recommends hedging after ...*"""
+    if clause.verb not in ADVISING_VERBS or clause.subject != PAPER or clause.object.startswith(("that ", "with ")):
+        return
+    if moment := _ADVISED_MOMENT.match(clause.object):
+        yield _FRAMES["moment"].format(do=clause.do, subject=clause.subject, verb=f"{clause.verb} {moment[1]}")
+    elif (tail := _tail(clause.object)) and not re.match(rf"{NUMBER} [A-Z]|[a-z]+ing |.* on ", clause.object):
+        yield _what(clause, clause.verb, tail)
+
+
+def _places(clause: Clause) -> Iterator[str]:
+    """*GEMINI places replicas in the memory of peer machines*"""
+    place = _PLACE.match(clause.object)
+    if place and clause.verb in _PLACING_VERBS and not VAGUE_SUBJECT.fullmatch(clause.subject):
+        if not re.match(rf"{NUMBER}|.* (?:that|which)\b", place[1]):
+            yield _FRAMES["place"].format(do=clause.do, subject=clause.subject, verb=f"{clause.verb} {place[1]}")
+
+
+def _agents(clause: Clause) -> Iterator[str]:
+    """*randomisation makes split votes rare*: what makes split votes rare."""
+    target = _OBJECT_ENDS.sub("", clause.object)
+    if clause.verb not in AGENT_VERBS or clause.lead or _VAGUE_TARGET.match(target) or not re.search(r" (?!and|or|where)[^ ]+$", target):
+        return
+    if is_noun_phrase(clause.subject) and not re.match(r"no |(?:the|each|every) [a-z-]+$", clause.subject):
+        yield _FRAMES["agent"].format(predicate=f"{AGENT_VERBS[clause.verb]} {target}")
+
+
+def _what(clause: Clause, verb: str, tail: str = "") -> str:
+    verb = f"{verb} {tail}".strip()
+    return _FRAMES["object"].format(do=clause.do, subject=clause.subject, verb=verb)
+
+
+def _tail(words: str) -> str:
+    """What follows the object, up to the next thing; empty where the object itself would be in it."""
+    tail = _TELLING_TAIL.match(words)
+    if tail is None or _NO_PLAIN_OBJECT.search(tail[1]) or tail[2].startswith("as such"):
+        return ""
+    ends = TAIL if tail[2].startswith("for ") else _OBJECT_ENDS
+    return _AND_DOES.sub("", ends.sub("", tail[2]) or tail[2])

@@ -5,60 +5,57 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa_core.dataset.quotas import Row, drop_duplicates, even_shares, select_rows
-
-TYPES = ("factual", "analytical", "comparative", "hypothetical")
+from qa_core.dataset.quotas import Row, in_turns, select_rows
 
 
-def rows(**counts: int) -> list[Row]:
+def rows(papers: int = 4, **counts: int) -> list[Row]:
     return [
-        {
-            "qa_id": f"{kind}-{number}",
-            "question_type": kind,
-            "doc_id": f"doc-{number % 4}",
-            "question": f"{kind} {number}?",
-        }
+        {"qa_id": f"{kind}-{number}", "question_type": kind, "doc_id": f"doc-{number % papers}", "review": None}
         for kind, count in counts.items()
         for number in range(count)
     ]
 
 
-def test_a_scarce_type_leaves_its_share_to_the_others() -> None:
-    assert even_shares({"factual": 100, "analytical": 100, "comparative": 3, "hypothetical": 20}, 63) == {
-        "factual": 20,
-        "analytical": 20,
-        "comparative": 3,
-        "hypothetical": 20,
-    }
+def test_a_type_gets_its_quota_and_the_papers_take_turns() -> None:
+    kept = select_rows(rows(factual=40, numeric=40), {"factual": 12, "numeric": 8}, None, seed=17)
+    assert Counter(row["question_type"] for row in kept) == {"factual": 12, "numeric": 8}
+    assert set(Counter((row["question_type"], row["doc_id"]) for row in kept).values()) == {3, 2}
 
 
-@given(st.dictionaries(st.sampled_from(TYPES), st.integers(0, 50), min_size=1), st.integers(1, 150))
-def test_shares_add_up_to_the_target_or_to_all_there_is(available: dict[str, int], target: int) -> None:
-    shares = even_shares(available, target)
-    assert sum(shares.values()) == min(target, sum(available.values()))
-    assert all(0 <= shares[name] <= available[name] for name in available)
+def test_a_quota_that_is_not_reached_keeps_every_row_in_order() -> None:
+    given_rows = rows(factual=5, numeric=2)
+    assert select_rows(given_rows, {"factual": 9, "numeric": 9}, None, seed=17) == given_rows
 
 
-def test_the_target_is_spread_over_types_and_then_over_papers() -> None:
-    kept = select_rows(rows(factual=40, analytical=40, comparative=40, hypothetical=40), 32, TYPES, seed=17)
-    assert Counter(row["question_type"] for row in kept) == dict.fromkeys(TYPES, 8)
-    assert Counter((row["question_type"], row["doc_id"]) for row in kept).most_common()[0][1] == 2
+def test_a_type_without_a_quota_is_not_kept() -> None:
+    assert select_rows(rows(factual=5), {"numeric": 3}, None, seed=17) == []
 
 
-def test_everything_is_kept_in_order_when_the_target_is_not_reached() -> None:
-    given_rows = rows(factual=5, comparative=2)
-    assert select_rows(given_rows, 100, TYPES, seed=17) == given_rows
+def test_no_paper_gives_more_than_its_share_and_no_type_takes_it_all() -> None:
+    kept = select_rows(rows(papers=2, factual=40, numeric=40), {"factual": 30, "numeric": 30}, 6, seed=17)
+    assert Counter(row["doc_id"] for row in kept) == {"doc-0": 6, "doc-1": 6}
+    assert Counter(row["question_type"] for row in kept) == {"factual": 6, "numeric": 6}
+
+
+def test_what_a_person_accepted_comes_before_all_others() -> None:
+    seen = [{**row, "review": "accepted"} if row["qa_id"] == "factual-33" else row for row in rows(factual=40)]
+    assert "factual-33" in {row["qa_id"] for row in select_rows(seen, {"factual": 1}, None, seed=17)}
 
 
 def test_the_choice_depends_on_the_seed_and_not_on_the_order() -> None:
     given_rows = rows(factual=40)
-    chosen = {row["qa_id"] for row in select_rows(given_rows, 10, TYPES, seed=17)}
-    assert {row["qa_id"] for row in select_rows(given_rows[::-1], 10, TYPES, seed=17)} == chosen
-    assert {row["qa_id"] for row in select_rows(given_rows, 10, TYPES, seed=18)} != chosen
+    chosen = {row["qa_id"] for row in select_rows(given_rows, {"factual": 10}, None, seed=17)}
+    assert {row["qa_id"] for row in select_rows(given_rows[::-1], {"factual": 10}, None, seed=17)} == chosen
+    assert {row["qa_id"] for row in select_rows(given_rows, {"factual": 10}, None, seed=18)} != chosen
 
 
-def test_the_same_question_in_other_clothes_is_a_duplicate() -> None:
-    same = [{"question": text} for text in ("What is a quorum?", "what is  the quorum", "What is a term?")]
-    kept, dropped = drop_duplicates(same)
-    assert [row["question"] for row in kept] == ["What is a quorum?", "What is a term?"]
-    assert [row["question"] for row in dropped] == ["what is  the quorum"]
+@given(st.lists(st.integers(0, 5), max_size=60), st.integers(0, 9))
+def test_turns_keep_every_item_and_never_serve_a_group_twice_before_another_once(groups: list[int], seed: int) -> None:
+    items = list(enumerate(groups))
+    ordered = in_turns(items, seed, lambda item: item[1], lambda item: str(item[0]))
+    assert sorted(ordered) == items
+    served: Counter[int] = Counter()
+    for _, group in ordered:
+        waiting = {other for _, other in items if served[other] < Counter(groups)[other]}
+        assert served[group] == min(served[other] for other in waiting)
+        served[group] += 1

@@ -1,4 +1,4 @@
-"""Training rows: which passages a row is shown, and which tokens the loss counts."""
+"""Training rows: they are the data set's conversations, and the loss counts the last turn only."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pyarrow as pa
 import pytest
 from transformers import AutoTokenizer
 
+from qa_core.config import ContextSettings
+from qa_core.dataset.conversations import converse
 from qa_core.errors import UserError
-from qa_core.generation.chat import SYSTEM_STANDALONE, build_messages, cited_numbers
-from qa_core.schemas import CHUNKS, QA, Passage
-from qa_core.training.sft import PaddingCollator, SftSettings, TrainingExample, build_examples, chat_of, encode
+from qa_core.generation.chat import SYSTEM_STANDALONE, build_messages
+from qa_core.schemas import QA, Message, Passage
+from qa_core.training.sft import PaddingCollator, TrainingExample, build_examples, encode
 from qa_core.training.tokenizer import save_tokenizer, train_tokenizer
-
-ALWAYS = SftSettings(max_length=4096, context_fraction=1.0, top_k=3, seed=7)
-NEVER = SftSettings(max_length=4096, context_fraction=0.0, top_k=3, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -26,91 +25,67 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def chunk(number: int) -> dict[str, Any]:
-    return {
-        "chunk_id": f"c{number}", "doc_id": "d", "source": "d.md", "title": "Title", "section_path": ["Section"],
-        "chunk_index": number, "start_char": 0, "end_char": 9, "num_tokens": 5, "kind": "prose",
-        "density": 0.5, "prefix": "Title > Section",
-        "text": f"Passage text {number}.",
-    }  # fmt: skip
+def conversation(answer: str = "A majority.", question: str = "What is a quorum?") -> list[Message]:
+    return [*build_messages(question), Message(role="assistant", content=answer)]
 
 
-def qa_row(qa_id: str = "q0", gold: tuple[str, ...] = ("c2",), split: str = "train", **values: Any) -> dict[str, Any]:
-    return {
-        "qa_id": qa_id, "doc_id": "d", "chunk_ids": list(gold), "question_type": "factual", "question": "What?",
-        "answer": "A majority.", "evidence": [], "answerable": True, "split": split, "teacher": "t",
-        "prompt_version": "1", **values,
-    }  # fmt: skip
+def qa_table(*rows: tuple[str, list[Message]]) -> pa.Table:
+    return pa.Table.from_pylist([{"split": split, "messages": messages} for split, messages in rows], schema=QA)
 
 
-CHUNK_ROWS = [chunk(number) for number in range(8)]
-PASSAGES = {row["chunk_id"]: Passage.from_row(row) for row in CHUNK_ROWS}
-IDS = sorted(PASSAGES)
+def ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def test_labels_are_the_answer_and_its_end_mark_and_nothing_else(tokenizer: Any) -> None:
-    example = encode(tokenizer, build_messages("What is a quorum?"), "A majority.")
-    ids = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    example = encode(tokenizer, conversation())
     prompt = ids(
+        tokenizer,
         f"<|im_start|>system\n{SYSTEM_STANDALONE}<|im_end|>\n"
-        "<|im_start|>user\nWhat is a quorum?<|im_end|>\n<|im_start|>assistant\n"
+        "<|im_start|>user\nWhat is a quorum?<|im_end|>\n<|im_start|>assistant\n",
     )
-    answer = [*ids("A majority."), tokenizer.eos_token_id]
+    answer = [*ids(tokenizer, "A majority."), tokenizer.eos_token_id]
     assert example.input_ids == prompt + answer
     assert example.labels == [-100] * len(prompt) + answer
 
 
-def test_a_row_without_passages_does_not_cite() -> None:
-    messages, answer = chat_of(qa_row(), PASSAGES, IDS, NEVER)
-    assert messages == build_messages("What?")
-    assert answer == "A majority."
+def test_what_is_trained_is_what_the_data_set_shows(tokenizer: Any) -> None:
+    text = "In Raft a quorum is a majority of the nodes."
+    passages = [Passage(f"c{n}", "d", "d.md", "T", ("S",), 0, 9, 5, 0.5, "T > S", f"{n} {text}") for n in range(4)]
+    row = {"qa_id": "q", "chunk_ids": ["c2"], "question": "What is a quorum?", "answer": "A majority.", "evidence": []}
+    settings = ContextSettings(shown=1.0, without_gold=0.0)
+    shown, messages = converse({**row, "answerable": True}, [passages[2]], passages, settings, 3, 7)
+    (example,), _ = build_examples(qa_table(("train", messages)), "train", tokenizer, 4096)
+    trained = tokenizer.decode(example.input_ids)
+    assert messages[1]["content"] in trained
+    assert [f"{chunk_id[1]} {text}" in trained for chunk_id in shown] == [True] * 3
+    learned = tokenizer.decode([label for label in example.labels if label != -100])
+    assert learned == f"A majority [{shown.index('c2') + 1}].<|im_end|>"
 
 
-def test_a_row_with_passages_cites_exactly_its_gold_passages() -> None:
-    for number in range(20):
-        row = qa_row(f"q{number}", gold=("c1", "c5"))
-        messages, answer = chat_of(row, PASSAGES, IDS, ALWAYS)
-        prompt = messages[-1]["content"]
-        cited = {f"Passage text {gold}." for gold in (1, 5)}
-        assert {prompt.split(f"[{n}] ")[1].split("\n")[1] for n in cited_numbers(answer, 3)} == cited
-        assert prompt.count("Passage text") == 3
-
-
-def test_gold_passages_do_not_always_stand_in_the_same_place() -> None:
-    marks = {chat_of(qa_row(f"q{number}"), PASSAGES, IDS, ALWAYS)[1] for number in range(30)}
-    assert marks == {"A majority. [1]", "A majority. [2]", "A majority. [3]"}
-
-
-def test_an_unanswerable_row_is_shown_passages_but_cites_none() -> None:
-    messages, answer = chat_of(qa_row(answerable=False), PASSAGES, IDS, ALWAYS)
-    assert messages[-1]["content"].count("Passage text") == 3
-    assert answer == "A majority."
-
-
-def test_more_gold_passages_than_top_k_are_all_shown() -> None:
-    messages, _ = chat_of(qa_row(gold=("c0", "c1", "c2", "c3")), PASSAGES, IDS, ALWAYS)
-    assert messages[-1]["content"].count("Passage text") == 4
-
-
-def test_a_rows_draw_depends_on_its_id_and_not_on_its_neighbours(tokenizer: Any) -> None:
-    chunks = pa.Table.from_pylist(CHUNK_ROWS, schema=CHUNKS)
-    half = SftSettings(max_length=4096, context_fraction=0.5, top_k=3, seed=7)
-    rows = [qa_row(f"q{number}") for number in range(40)]
-    forward, _ = build_examples(pa.Table.from_pylist(rows, schema=QA), chunks, "train", tokenizer, half)
-    backward, _ = build_examples(pa.Table.from_pylist(rows[::-1], schema=QA), chunks, "train", tokenizer, half)
-    assert forward == backward[::-1]
-    with_passages = sum(len(example.input_ids) > 150 for example in forward)
-    assert 10 <= with_passages <= 30
+def test_examples_are_those_of_the_split_in_the_tables_order(tokenizer: Any) -> None:
+    first, second, other = (conversation(answer) for answer in ("A majority.", "The nodes.", "A quorum."))
+    examples, rejected = build_examples(
+        qa_table(("train", first), ("test", other), ("train", second)), "train", tokenizer, 4096
+    )
+    assert examples == [encode(tokenizer, first), encode(tokenizer, second)]
+    assert rejected == {}
 
 
 def test_too_long_rows_are_rejected_and_counted_never_cut(tokenizer: Any) -> None:
-    rows = [qa_row("short"), qa_row("long", answer="word " * 400), qa_row("other", split="test")]
-    chunks = pa.Table.from_pylist(CHUNK_ROWS, schema=CHUNKS)
-    settings = SftSettings(max_length=300, context_fraction=0.0, top_k=3, seed=7)
-    examples, rejected = build_examples(pa.Table.from_pylist(rows, schema=QA), chunks, "train", tokenizer, settings)
+    table = qa_table(
+        ("train", conversation()), ("train", conversation("word " * 400)), ("test", conversation("w " * 400))
+    )
+    examples, rejected = build_examples(table, "train", tokenizer, 300)
     assert rejected == {"too_long": 1}
     assert len(examples) == 1
     assert examples[0].input_ids[-1] == tokenizer.eos_token_id
+
+
+def test_a_row_that_is_exactly_as_long_as_allowed_is_kept(tokenizer: Any) -> None:
+    length = len(encode(tokenizer, conversation()).input_ids)
+    table = qa_table(("train", conversation()))
+    assert [len(build_examples(table, "train", tokenizer, limit)[0]) for limit in (length, length - 1)] == [1, 0]
 
 
 def test_batches_are_padded_on_the_right_and_padding_is_no_target() -> None:
@@ -127,4 +102,4 @@ def test_a_template_that_rewrites_the_prompt_is_refused(tokenizer: Any, tmp_path
         "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
     )
     with pytest.raises(UserError, match="chat template"):
-        encode(other, build_messages("What?"), "A majority.")
+        encode(other, conversation())

@@ -1,0 +1,1 @@
+"""Question/answer rows in rounds: plan requests, ask the teacher, examine its replies, judge, settle what is kept."""

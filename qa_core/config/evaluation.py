@@ -1,0 +1,23 @@
+"""How answers are measured."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from qa_core.config.section import Section
+
+
+class EvalCompute(Section):
+    num_cpus: float = Field(1.0, gt=0)
+    num_gpus: float = Field(0.0, ge=0)
+
+
+class EvalSettings(Section):
+    modes: tuple[Literal["standalone", "rag"], ...] = ("standalone", "rag")
+    max_rows: int | None = Field(None, ge=1)
+    """Most test rows, taken evenly over papers; all of them when empty."""
+    bootstrap_samples: int = Field(1000, ge=100)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    compute: EvalCompute = EvalCompute()

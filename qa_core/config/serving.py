@@ -1,0 +1,37 @@
+"""The endpoint and its deployments."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from qa_core.config.section import Section
+
+
+class AutoscalingSettings(Section):
+    """Keys of Ray Serve's AutoscalingConfig."""
+
+    min_replicas: int = Field(1, ge=0)
+    max_replicas: int = Field(1, ge=1)
+    target_ongoing_requests: float = Field(8, gt=0)
+    upscale_delay_s: float = Field(10, ge=0)
+    downscale_delay_s: float = Field(120, ge=0)
+
+
+class DeploymentSettings(Section):
+    """Keys of ``@serve.deployment``."""
+
+    num_cpus: float = Field(0.5, ge=0)
+    num_gpus: float = Field(0.0, ge=0)
+    max_ongoing_requests: int = Field(16, ge=1)
+    max_queued_requests: int = Field(64, ge=-1)
+    autoscaling_config: AutoscalingSettings = AutoscalingSettings()
+
+
+class ServeSettings(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    model_name: str = "lectern"
+    """Name of the standalone model in the API; ``<name>-rag`` answers with retrieval."""
+    ingress: DeploymentSettings = DeploymentSettings(num_cpus=0.2, max_ongoing_requests=64)
+    retriever: DeploymentSettings = DeploymentSettings(num_cpus=0.4, max_ongoing_requests=32)
+    generator: DeploymentSettings = DeploymentSettings(num_cpus=1.0)

@@ -1,0 +1,119 @@
+"""Rows to an adapter, and the search for its hyperparameters."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from qa_core.config.section import Fraction, Section
+
+
+class QuantizedLoading(Section):
+    """Keys of transformers' BitsAndBytesConfig."""
+
+    load_in_4bit: bool = True
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
+    bnb_4bit_use_double_quant: bool = True
+    bnb_4bit_compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """``auto``: bfloat16 where the GPU has it, float16 on other GPUs, float32 on a CPU."""
+
+
+class LoraSettings(Section):
+    """Keys of peft's LoraConfig."""
+
+    r: int = Field(16, ge=1)
+    lora_alpha: int = Field(32, ge=1)
+    lora_dropout: Fraction = 0.05
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+class TrainCompute(Section):
+    """Where training runs. The rows of each optimisation step are the same for any number of workers."""
+
+    num_workers: int = Field(1, ge=1)
+    use_gpu: bool = True
+    cpus_per_worker: float = Field(1.0, gt=0)
+    per_device_train_batch_size: int = Field(4, ge=1)
+    per_device_eval_batch_size: int = Field(4, ge=1)
+    strategy: Literal["ddp", "deepspeed_zero2"] = "ddp"
+    max_failures: int = Field(2, ge=0)
+    """Lost workers that are replaced before the run gives up."""
+
+
+class FinetuneSettings(Section):
+    quantization: QuantizedLoading = QuantizedLoading()
+    lora: LoraSettings = LoraSettings()
+    learning_rate: float = Field(2e-4, gt=0)
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_steps: int = Field(30, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    train_batch_size: int = Field(16, ge=1)
+    """Rows in one optimisation step over all workers (4 a device x 4 accumulations on one GPU)."""
+    max_steps: int = Field(1000, ge=1)
+    eval_steps: int = Field(200, ge=1)
+    """An evaluation and a checkpoint every this many steps."""
+    max_length: int = Field(2048, ge=64)
+    """Tokens of prompt and answer; longer rows are rejected and counted."""
+    gradient_checkpointing: bool = True
+    report_to: tuple[Literal["wandb", "tensorboard"], ...] = ()
+    compute: TrainCompute = TrainCompute()
+
+    @property
+    def gradient_accumulation_steps(self) -> int:
+        """Micro-batches of each worker in one optimisation step."""
+        return self.train_batch_size // (self.compute.per_device_train_batch_size * self.compute.num_workers)
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> FinetuneSettings:
+        micro = self.compute.per_device_train_batch_size * self.compute.num_workers
+        if self.train_batch_size % micro:
+            raise ValueError(
+                f"train_batch_size={self.train_batch_size} must be a multiple of"
+                f" per_device_train_batch_size x num_workers"
+                f" = {self.compute.per_device_train_batch_size} x {self.compute.num_workers} = {micro}"
+            )
+        return self
+
+
+class SearchDimension(Section):
+    """One axis of the search space, in Ray Tune's vocabulary."""
+
+    distribution: Literal["uniform", "loguniform", "choice"]
+    low: float | None = None
+    high: float | None = None
+    values: tuple[Any, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_its_values(self) -> SearchDimension:
+        if self.distribution == "choice":
+            if not self.values:
+                raise ValueError("choice needs values: [...]")
+        elif self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError(f"{self.distribution} needs low < high")
+        elif self.distribution == "loguniform" and self.low <= 0:
+            raise ValueError("loguniform needs low > 0")
+        return self
+
+
+class TuneCompute(Section):
+    max_concurrent_trials: int = Field(1, ge=1)
+
+
+class TuneSettings(Section):
+    num_samples: int = Field(8, ge=1)
+    """Trials."""
+    max_steps: int = Field(200, ge=2)
+    """Optimisation steps of a trial that is never stopped early."""
+    eval_steps: int = Field(50, ge=1)
+    """Steps between two reports to the scheduler."""
+    grace_period: int = Field(1, ge=1)
+    """Reports before ASHA may stop a trial."""
+    reduction_factor: float = Field(3, gt=1)
+    search_space: dict[str, SearchDimension] = {
+        "finetune.learning_rate": SearchDimension(distribution="loguniform", low=5e-5, high=1e-3),
+        "finetune.lora.r": SearchDimension(distribution="choice", values=(8, 16, 32)),
+    }
+    """Dotted config keys to search over."""
+    compute: TuneCompute = TuneCompute()

@@ -1,0 +1,56 @@
+"""Pairs of passages that two papers can be compared on: neighbours in the index that the service will use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qa_core.retrieval.index import PassageIndex
+
+Chunk = Mapping[str, Any]
+_FIRST_LOOK = 16
+_AT_A_TIME = 1024
+
+
+def pairs_across_papers(
+    index: PassageIndex, chunks: Mapping[str, Chunk], split_of: Mapping[str, str]
+) -> list[tuple[Chunk, Chunk]]:
+    """For each of ``chunks`` the nearest one of another paper in the same split, each pair once, nearest pair first.
+
+    Both papers of a pair are in one split, because a row with both is in it too.
+
+    Args:
+        chunks: by id; passages of the index that are not among them are not paired.
+        split_of: split of each paper's ``doc_id``.
+    """
+    found: dict[tuple[str, str], float] = {}
+    ids = index.chunk_ids
+    for start in range(0, len(ids), _AT_A_TIME):
+        some = ids[start : start + _AT_A_TIME]
+        for chunk_id, vector in zip(some, index.vectors(start, len(some)), strict=True):
+            partner = _partner(index, chunks, split_of, chunk_id, vector) if chunk_id in chunks else None
+            if partner is not None:
+                first, second = sorted((chunk_id, partner[0]))
+                found[first, second] = partner[1]
+    nearest = sorted(found, key=lambda pair: (-found[pair], pair))
+    return [(chunks[first], chunks[second]) for first, second in nearest]
+
+
+def _partner(
+    index: PassageIndex, chunks: Mapping[str, Chunk], split_of: Mapping[str, str], chunk_id: str, vector: np.ndarray
+) -> tuple[str, float] | None:
+    """The nearest chunk that fits, and its similarity; None when there is none."""
+    own = chunks[chunk_id]["doc_id"]
+    looked_at, k = 0, _FIRST_LOOK
+    while looked_at < len(index):
+        hits = index.search(vector, k)
+        for passage in hits[looked_at:]:
+            fits = passage.doc_id != own and split_of.get(passage.doc_id) == split_of[own]
+            if fits and passage.chunk_id in chunks:
+                return passage.chunk_id, passage.similarity
+        if len(hits) < k:
+            return None
+        looked_at, k = len(hits), k * 4
+    return None
