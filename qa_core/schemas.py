@@ -164,6 +164,7 @@ PREDICTIONS = pa.schema(
         ("mode", pa.string()),  # standalone | rag
         ("question_type", pa.string()),
         ("question", pa.string()),
+        ("answerable", pa.bool_()),
         ("reference", pa.string()),
         ("prediction", pa.string()),
         ("retrieved_chunk_ids", pa.list_(pa.string())),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from jobs.rows.pool import Pool, gather, requests_of
 from jobs.rows.work import Row, RowsWork, table_of
-from qa_core.config import LanguageModelSettings
+from qa_core.config import JudgeSettings, LanguageModelSettings
 from qa_core.dataset.checks.examination import reject_row
+from qa_core.dataset.checks.rejection import Rejection
 from qa_core.dataset.judging import judge_request, verdict
 from qa_core.dataset.planning import by_source
 from qa_core.dataset.requests import Request
@@ -16,6 +17,7 @@ from qa_core.schemas import REQUESTS
 
 JUDGING = "judging"
 """Table of the requests that still have to be sent."""
+_NO_REPLY: Row = {"text": "", "error": "no_reply: the judge was not asked"}
 
 
 def judge_model(work: RowsWork) -> LanguageModelSettings:
@@ -45,13 +47,18 @@ def judged(work: RowsWork, pool: Pool, rounds: int) -> tuple[list[Row], list[Row
     passed, rejected = [], []
     for row in pool.rows:
         request = requests.get(row["qa_id"])
-        reply = replies.get(request.request_id, {"text": "", "error": ""}) if request else None
-        objection = verdict(reply["text"], judge) if reply is not None else None
+        objection = _objection(replies.get(request.request_id, _NO_REPLY), judge) if request else None
         if objection is None:
             passed.append(row)
         else:
             rejected.append(reject_row(row, objection.stage, objection.reason, objection.detail))
     return passed, rejected
+
+
+def _objection(reply: Row, judge: JudgeSettings) -> Rejection | None:
+    if reply["error"]:
+        return Rejection("judge", "judge_failed", reply["error"])
+    return verdict(reply["text"], judge)
 
 
 def judge_requests(work: RowsWork, rows: Sequence[Row], rounds: int) -> dict[str, Request]:

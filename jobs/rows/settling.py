@@ -142,7 +142,7 @@ class DistractorMiner:
         self._settings: RetrievalSettings = work.config.retrieval
 
     def mine(self, row: Row, question: np.ndarray) -> list[Passage]:
-        """Best first, more than ``top_k``, as some may repeat the evidence. A row of train sees papers of train only."""
+        """More than ``top_k``, best first, as some may repeat the evidence; papers of train only for a row of train."""
         gold = set(row["chunk_ids"])
         own_split = self._splits[row["doc_id"]]
 

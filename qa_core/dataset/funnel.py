@@ -44,6 +44,11 @@ class Funnel:
         return self.accepted + sum(sum(self.lost[step].values()) for step in _NOT_THE_TEACHERS)
 
     @property
+    def offered(self) -> int:
+        """All that was proposed, without the replies that there is nothing to ask: they are no fault."""
+        return self.proposed - self.lost["schema"].get("no_pairs", 0)
+
+    @property
     def rejected(self) -> dict[str, int]:
         """Reason -> how many, over all steps."""
         total: Counter[str] = Counter()
@@ -91,14 +96,14 @@ def tally(accepted: Iterable[Mapping[str, Any]], rejected: Iterable[Mapping[str,
 
 
 def require_yield(funnel: Funnel, settings: GenerateQASettings) -> None:
-    """Raise :class:`YieldTooLow` below ``min_rows`` accepted rows, or ``min_yield`` sound ones of those proposed."""
+    """Raise :class:`YieldTooLow` below ``min_rows`` accepted rows, or ``min_yield`` sound ones of those offered."""
     if funnel.accepted == 0:
         raise YieldTooLow("no question/answer row was accepted", funnel.rejected)
     if funnel.accepted < settings.min_rows:
         shortfall = f"only {funnel.accepted} question/answer rows were accepted, min_rows is {settings.min_rows}"
         raise YieldTooLow(shortfall, funnel.rejected)
-    if funnel.sound < settings.min_yield * funnel.proposed:
-        share = f"{funnel.sound} of {funnel.proposed} question/answer pairs passed the checks"
+    if funnel.sound < settings.min_yield * funnel.offered:
+        share = f"{funnel.sound} of {funnel.offered} question/answer pairs passed the checks"
         raise YieldTooLow(f"only {share}, min_yield is {settings.min_yield:g}", funnel.rejected)
 
 

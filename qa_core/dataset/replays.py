@@ -22,6 +22,8 @@ Replays = dict[str, list[str]]
 
 TEACHERS_FAULT = ("reply", "schema", "stands_alone", "evidence", "grounding", "judge")
 """Steps of the funnel that another reply may pass; duplicates, quotas and a person's decision are final."""
+_NO_FAULT = "no_pairs"
+"""A reply that says there is nothing to ask about the passage."""
 _MOST_REASONS = 4
 
 
@@ -62,7 +64,8 @@ def with_rejected(replays: Replays, rejected: Iterable[Row]) -> tuple[Replays, i
     reasons: dict[str, list[str]] = defaultdict(list)
     for row in rejected:
         is_latest = row["attempt"] == len(replays.get(row["request_id"], ()))
-        if row["stage"] in TEACHERS_FAULT and row["request_id"] and is_latest:
+        is_fault = row["stage"] in TEACHERS_FAULT and row["reason"] != _NO_FAULT
+        if is_fault and row["request_id"] and is_latest:
             reasons[row["request_id"]].append(_in_words(row))
     longer = {name: list(attempts) for name, attempts in replays.items()}
     for name, said in reasons.items():

@@ -37,6 +37,8 @@ LABELS = {
     "mrr": "MRR",
     "cites_any": "Answers that cite a passage",
     "cites_gold": "Answers that cite the gold passage",
+    "abstains_unanswerable": "Unanswerable questions that are declined",
+    "abstains_answerable": "Answerable questions that are declined",
     "standalone": "without retrieval",
     "rag": "with retrieval",
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qa_core.config import EvalSettings
+from qa_core.dataset.checks.abstention import abstains
 from qa_core.evaluation.metrics import cites_gold, recall_at, reciprocal_rank, score_texts
 from qa_core.evaluation.statistics import DocumentBootstrap, Interval, RowStatistics, mean_of
 from qa_core.generation.chat import strip_citations
@@ -30,10 +31,13 @@ def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, se
     for rows in by_mode.values():
         if [row["qa_id"] for row in rows] != [row["qa_id"] for row in questions]:
             raise ValueError("modes must answer the same questions in the same order")
-    scores = {mode: score_texts(*texts(rows)) for mode, rows in by_mode.items()}
-    bootstrap = _bootstrap(questions, settings, seed)
+    # What an unanswerable question asks for is in no reference: there only abstaining is measured.
+    answerable = {mode: [row for row in rows if row["answerable"]] for mode, rows in by_mode.items()}
+    scores = {mode: score_texts(*texts(rows)) for mode, rows in answerable.items()}
+    bootstrap = _bootstrap(answerable[settings.modes[0]], settings, seed)
     summary: dict[str, Any] = {
         "rows": len(questions),
+        "answerable": len(answerable[settings.modes[0]]),
         "documents": len({row["doc_id"] for row in questions}),
         "modes": list(settings.modes),
         "top_k": top_k,
@@ -48,8 +52,9 @@ def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, se
         rag, alone = scores["rag"].statistics, scores["standalone"].statistics
         summary["difference"] = {name: _rounded(bootstrap.difference(rag[name], alone[name])) for name in rag}
     if "rag" in by_mode:
-        summary["retrieval"] = _intervals(bootstrap, _retrieval(by_mode["rag"], top_k))
-        summary["citations"] = _intervals(bootstrap, _citations(by_mode["rag"]))
+        summary["retrieval"] = _intervals(bootstrap, _retrieval(answerable["rag"], top_k))
+        summary["citations"] = _intervals(bootstrap, _citations(answerable["rag"]))
+        summary["abstention"] = _intervals(_bootstrap(questions, settings, seed), _abstention(by_mode["rag"]))
     return summary
 
 
@@ -87,6 +92,15 @@ def _citations(rows: Sequence[Row]) -> dict[str, RowStatistics]:
         "cites_gold": mean_of(
             [cites_gold(row["cited"], row["retrieved_chunk_ids"], row["gold_chunk_ids"]) for row in rows]
         ),
+    }
+
+
+def _abstention(rows: Sequence[Row]) -> dict[str, RowStatistics]:
+    """Of unanswerable questions the share that is declined, and of answerable ones the share that is so by mistake."""
+    declined = [(row["answerable"], float(abstains(row["prediction"]))) for row in rows]
+    return {
+        "abstains_unanswerable": mean_of([float("nan") if possible else value for possible, value in declined]),
+        "abstains_answerable": mean_of([value if possible else float("nan") for possible, value in declined]),
     }
 
 

@@ -95,11 +95,15 @@ def asked(cluster: None, model: Path, tmp_path_factory: pytest.TempPathFactory) 
     refused = replace(request(teacher, 6, "factual"), response_schema="{")
     requests[2:2] = [refused, too_long]
     log = ReplyLog(str(tmp_path_factory.mktemp("run") / "replies"))
+    return Asked(requests, too_long, refused, log, counted=ask(requests, teacher, log))
+
+
+def ask(requests: list[Request], teacher: VllmTeacher, log: ReplyLog) -> int:
+    """Ask them; returns how many the progress display heard of."""
     table = pa.Table.from_pylist([one.to_row() for one in requests], schema=REQUESTS)
     with Progress(Console(file=io.StringIO()), "teaching").track("replies", len(requests)) as counter:
         ask_engine(ray.data.from_arrow(table), teacher, log, counter, seed=13)
-        counted = ray.get(counter.actor.read.remote())
-    return Asked(requests, too_long, refused, log, counted)
+        return int(ray.get(counter.actor.read.remote()))
 
 
 def test_every_request_has_exactly_one_reply(asked: Asked) -> None:
@@ -135,6 +139,14 @@ def test_a_request_that_the_engine_refuses_stops_none_of_its_batch(asked: Asked)
     assert asked.replies[asked.refused.request_id]["error"].startswith("engine_error: ")
     neighbours = [asked.replies[one.request_id] for one in asked.requests[:2]]
     assert all(reply["text"] for reply in neighbours)
+
+
+def test_requests_that_are_all_too_long_start_no_engine(cluster: None, model: Path, tmp_path: Path) -> None:
+    teacher = teacher_in(model, max_model_len=512, engine_kwargs={"max_num_seqs": -5})  # with which none could start
+    requests = [request(teacher, paper, "factual") for paper in range(2)]
+    log = ReplyLog(str(tmp_path / "replies"))
+    assert ask(requests, teacher, log) == 2
+    assert {reply["error"].partition(": ")[0] for reply in log.read().values()} == {"context_overflow"}
 
 
 def test_the_planner_counts_tokens_as_the_engine_does(asked: Asked, model: Path) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from qa_core.terms import is_technical, normalise, technical_terms, tokenize
+from qa_core.terms import NUMBER_WORDS, is_technical, normalise, technical_terms, token_matches, tokenize
 
 
 def test_numbers_words_and_latex_commands_are_tokens() -> None:
@@ -24,3 +24,15 @@ def test_one_number_has_one_spelling() -> None:
 
 def test_technical_terms_are_distinct_and_normalised() -> None:
     assert technical_terms("The GPU, the gpu and GPU 2.0 of 2") == {"gpu", "2"}
+
+
+def test_a_token_has_a_place() -> None:
+    text = "The H100, 1,024 of them"
+    assert [(match[0], match.start()) for match in token_matches(text)] == [
+        ("The", 0), ("H100", 4), ("1,024", 10), ("of", 16), ("them", 19),
+    ]  # fmt: skip
+
+
+def test_prose_counts_to_twelve_in_words() -> None:
+    assert [NUMBER_WORDS[word] for word in ("zero", "two", "twice", "twelve")] == [0, 2, 2, 12]
+    assert "thirteen" not in NUMBER_WORDS

@@ -46,11 +46,16 @@ def check(answer: str, evidence: str, *, answerable: bool) -> Rejection | None:
     Chinese are understood.
     """
     if not answerable:
-        return None if _ABSTAINS.search(answer) else Rejection("grounding", "does_not_abstain", answer[:200])
+        return None if abstains(answer) else Rejection("grounding", "does_not_abstain", answer[:200])
     found = _SPEAKER.search(answer.replace("’", "'"))
     if found is None or found[0].casefold() in evidence.casefold():
         return None
     return Rejection("grounding", "abstains", found[0])
+
+
+def abstains(answer: str) -> bool:
+    """Whether ``answer`` says that something is not told."""
+    return _ABSTAINS.search(answer) is not None
 
 
 def answered_in_paper(question: str, paper_texts: Sequence[str]) -> Rejection | None:

@@ -34,7 +34,7 @@ _INSTRUCTION = re.compile(
     r"|chatbots?|assistants?|reviewers?)\b",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|`[^`]*`|(?<!\w)['‘][^'’]*['’](?!\w)")
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|`[^`]*`|(?<!\w)['‘][^'‘’]*['’](?!\w)")
 _LEAST_WORDS = 3
 _WORD = re.compile(r"\w+")
 

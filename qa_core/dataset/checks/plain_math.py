@@ -15,6 +15,7 @@ _COMMANDS = {
     **{name.capitalize(): letter.upper() for name, letter in _GREEK.items()},
     **{f"var{name}": letter for name, letter in _GREEK.items()},
     "times": "×", "cdot": "·", "infty": "∞", "nabla": "∇", "partial": "∂", "ell": "ℓ", "approx": "≈", "sim": "~",
+    **{name: name for name in ("min", "max", "log", "ln", "exp", "arg", "sin", "cos", "tanh", "sup", "inf", "lim")},
     "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "pm": "±",
 }  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")

@@ -21,7 +21,13 @@ _POINTS_AWAY = re.compile(
     r"\bexamples?\b|\b(?:the|all) (?:two|three|four|others?)\b",
     re.IGNORECASE,
 )
-_LOOSE_PRONOUN = re.compile(r"\b(?:it|they|them|itself|themselves|he|she)\b")
+_IMPERSONAL = (
+    r"(?:(?:cost|take|mean|matter|pay)\w*|possible|necessary|important|better|useful|hard|difficult|easy"
+    r"|likely|enough|safe|cheaper|faster|advisable|beneficial|sensible)\b"
+)
+_LOOSE_PRONOUN = re.compile(
+    rf"\b(?:it(?! (?:\w+ )?{_IMPERSONAL}(?: [\w-]+){{0,4}}? (?:to|that|if)\b)|they|them|itself|themselves|he|she)\b"
+)
 _LOOSE_POSSESSIVE = re.compile(
     r"(?:what happens (?:if|when)|(?:.*, )?(?:why|how|what)(?: \w+)?|"
     r"(?:by how|to what|how) (?:many|much|value) .* does?) (?:its|their)\b"

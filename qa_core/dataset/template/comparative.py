@@ -42,7 +42,7 @@ def _sides(source: Source) -> list[Side]:
         return []
     worth = (statement for statement in statements(source.text, source.title) if is_worth_comparing(statement.text))
     clauses = ((statement, parse_clause(COORDINATED.split(statement.text)[0])) for statement in worth)
-    sides = (Side(statement, clause.subject if clause else "") for statement, clause in clauses)
+    sides = (Side(statement, clause.subject if clause else "", source.title) for statement, clause in clauses)
     return [side for side in sides if is_clear(side)]
 
 
@@ -62,22 +62,27 @@ def _proposal(found: Match, first: Source, second: Source) -> Proposal | None:
 def _question(found: Match, first: str, second: str) -> str | None:
     """Two statements that only share a matter are each asked for what they say of it; None where that fails."""
     if found.frame in ("statements", "both"):
-        asked = _asked(found.one, found.matter, first), _asked(found.other, found.matter, second)
-        about = stem_words(found.matter)[-1]
-        if asked[0] and asked[1] and any(about in stem_words(question) for question in asked):
+        about = set(stem_words(found.matter))
+        asked = [
+            question
+            for statement, name in ((found.one, first), (found.other, second))
+            if (question := _asked(statement, about, name))
+        ]
+        naming = sum(not about.isdisjoint(stem_words(question)) for question in asked)
+        # One shared word is enough only where both questions are about it.
+        if len(asked) == 2 and naming >= (2 if found.score[0] == 0 and len(about) == 1 else 1):
             return _FRAMES["both"].format(one=asked[0], other=asked[1])
     if found.frame == "both":
         return None
     return _FRAMES[found.frame].format(first=first, second=second, matter=found.matter)
 
 
-def _asked(statement: Statement, matter: str, name: str) -> str | None:
+def _asked(statement: Statement, about: set[str], name: str) -> str | None:
     """The question to the statement alone that is best to judge, one about the matter first, with its paper's name."""
-    about = stem_words(matter)[-1]
     fit = [(kind, question) for kind, question in questions(statement) if not _STAND_INS.search(question)]
     if not fit:
         return None
-    _, best = min(fit, key=lambda asked: (about not in stem_words(asked[1]), _PREFERRED.index(asked[0])))
+    _, best = min(fit, key=lambda asked: (about.isdisjoint(stem_words(asked[1])), _PREFERRED.index(asked[0])))
     return best.replace(PAPER, name) if PAPER in best else f"according to {name}, {best}"
 
 

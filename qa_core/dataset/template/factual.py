@@ -22,9 +22,12 @@ from qa_core.dataset.template.sentences import PAPER, Statement
 _FRAMES = FRAMES["factual"]
 _VAGUE_OBJECT = re.compile(
     rf"{NUMBER}|(?:only|for|in|at|on|with|no|not|to|that|by|as|from|into|over|what|how|it|them) "
-    r"|(?:the|its|their|an?) (?:problem|question|method|effect|idea|network|others?)(?: |$)|(?:more|several|many|some|two|three) [a-z -]+$"
+    r"|(?:the|its|their|an?) (?:problem|question|method|effect|idea|network|others?)(?: |$)"
+    r"|(?:more|several|many|some|two|three) [a-z -]+$"
 )
-_TELLING_TAIL = re.compile(r"(.+?) ((?:into|by|to|as|at|on|in|for|during|below|above|under|instead of|when|if|while) .+)")
+_TELLING_TAIL = re.compile(
+    r"(.+?) ((?:into|by|to|as|at|on|in|for|during|below|above|under|instead of|when|if|while) .+)"
+)
 """What a thing is put into, replaced by or recommended for narrows the question down."""
 _ADVISED_MOMENT = re.compile(r"([a-z]+ing(?: [^,;:]+?)??)(?: only)? (?:after|before|when|once|above|below|whenever) ")
 _PLACE = re.compile(r"([^,;:]+?) (?:in|on|inside) (?:the |an? )?[a-z][a-z-]+")
@@ -83,11 +86,10 @@ def _results(clause: Clause) -> Iterator[str]:
 def _duties(clause: Clause) -> Iterator[str]:
     """*a sharded checkpoint must record how tensors were divided*"""
     verb, _, rest = clause.predicate.partition(" ")
-    known = verb in CONTENT_VERBS or verb in DUTY_VERBS
-    if clause.auxiliary in ("must", "should") and known and rest and not _VAGUE_OBJECT.match(rest):
-        if verb not in _PARTICLES:
-            verb = f"{verb} {_tail(rest)}".strip()
-            yield _FRAMES["duty"].format(modal=clause.auxiliary, subject=clause.subject, verb=verb)
+    known = (CONTENT_VERBS | DUTY_VERBS) - _PARTICLES.keys()
+    if clause.auxiliary in ("must", "should") and verb in known and rest and not _VAGUE_OBJECT.match(rest):
+        verb = f"{verb} {_tail(rest)}".strip()
+        yield _FRAMES["duty"].format(modal=clause.auxiliary, subject=clause.subject, verb=verb)
 
 
 def _recommendations(clause: Clause) -> Iterator[str]:
@@ -103,17 +105,19 @@ def _recommendations(clause: Clause) -> Iterator[str]:
 def _places(clause: Clause) -> Iterator[str]:
     """*GEMINI places replicas in the memory of peer machines*"""
     place = _PLACE.match(clause.object)
-    if place and clause.verb in _PLACING_VERBS and not VAGUE_SUBJECT.fullmatch(clause.subject):
-        if not re.match(rf"{NUMBER}|.* (?:that|which)\b", place[1]):
-            yield _FRAMES["place"].format(do=clause.do, subject=clause.subject, verb=f"{clause.verb} {place[1]}")
+    if place is None or clause.verb not in _PLACING_VERBS or VAGUE_SUBJECT.fullmatch(clause.subject):
+        return
+    if not re.match(rf"{NUMBER}|.* (?:that|which)\b", place[1]):
+        yield _FRAMES["place"].format(do=clause.do, subject=clause.subject, verb=f"{clause.verb} {place[1]}")
 
 
 def _agents(clause: Clause) -> Iterator[str]:
     """*randomisation makes split votes rare*: what makes split votes rare."""
     target = _OBJECT_ENDS.sub("", clause.object)
-    if clause.verb not in AGENT_VERBS or clause.lead or _VAGUE_TARGET.match(target) or not re.search(r" (?!and|or|where)[^ ]+$", target):
+    if clause.verb not in AGENT_VERBS or clause.lead or _VAGUE_TARGET.match(target):
         return
-    if is_noun_phrase(clause.subject) and not re.match(r"no |(?:the|each|every) [a-z-]+$", clause.subject):
+    whole = re.search(r" (?!and|or|where)[^ ]+$", target)
+    if whole and is_noun_phrase(clause.subject) and not re.match(r"no |(?:the|each|every) [a-z-]+$", clause.subject):
         yield _FRAMES["agent"].format(predicate=f"{AGENT_VERBS[clause.verb]} {target}")
 
 

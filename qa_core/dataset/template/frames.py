@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qa_core.config import QuestionType
-from qa_core.dataset.unanswered import ATTRIBUTES
+from qa_core.dataset.attributes import ATTRIBUTES
 from qa_core.manifest import digest
 
 IN_CONTEXT = "in the context of {topic}, {question}"
@@ -18,7 +18,7 @@ FRAMES: dict[QuestionType, dict[str, str]] = {
         "place": "where {do} {subject} {verb}",
         "duty": "what {modal} {subject} {verb}",
         "moment": "when {do} {subject} {verb}",
-        "enumeration": "what are the {count} {things} of {subject}",
+        "enumeration": "what {count} {things} {do} {subject} have",
         "members": "what are {subject}",
     },
     "definition": {
@@ -42,7 +42,7 @@ FRAMES: dict[QuestionType, dict[str, str]] = {
         "manner": "how {clause}",
         "working": "how {do} {subject} work",
         "first": "what {modal} {subject} do first",
-        "steps": "what are the {count} {things} of {subject}",
+        "steps": "what {count} {things} {do} {subject} have",
         "ways": "in what {count} ways {clause}",
     },
     "analytical": {

@@ -57,22 +57,23 @@ AUXILIARIES = _words(
 )  # fmt: skip
 ADVERBS = _words("""
     actually almost alone already also always both commonly directly easily effectively either entirely essentially
-    eventually frequently generally immediately independently indirectly instead itself largely likewise mainly merely
-    mostly much naturally nearly never normally now often only partly periodically quickly rarely repeatedly roughly
-    simply slowly sometimes soon still surprisingly then typically usually well
+    eventually frequently generally immediately independently indirectly instead itself largely likewise mainly
+    merely mostly much naturally nearly never normally now often only partly periodically quickly rarely repeatedly
+    roughly simply slowly sometimes soon still surprisingly then typically usually well
 """)
 CONNECTIVES = _words(
     "again also consequently hence however indeed likewise nevertheless nonetheless then therefore thus"
 )
 NUMBER_WORDS = _words("two three four five six seven eight nine ten")
 AFTER_A_VERB = NUMBER_WORDS | _words("""
-    a about again all an any as at because both each every exactly far few fewer for hardly if its less little many more
-    most much nearly no one only roughly several so some than the their to until up when while with
+    a about again all an any as at because both each every exactly far few fewer for hardly if its less little many
+    more most much nearly no one only roughly several so some than the their to until up when while with
 """)
 """Words that seldom follow a noun directly, so the word before them is a verb."""
 BEFORE_A_NOUN = NUMBER_WORDS | _words("a an any each every few many no several some the its their")
 LEADS = _words("""
-    according across after against among at before between beyond by during for from given in on over under with within
+    according across after against among at before between beyond by during for from given in on over under with
+    within
 """)
 """Prepositions that open a sentence whose subject comes behind a comma."""
 NEVER_A_SUBJECT = _words("""
@@ -85,9 +86,9 @@ COMMON_STARTERS = (
     LEADS
     | BEFORE_A_NOUN
     | _words("""
-    all another because both compared early even faster fewer full good high higher if instead large larger late less
-    long longer low lower more most new old once one only other plain real short shorter since slower small smaller such
-    unlike when without
+    all another because both compared early even faster fewer full good high higher if instead large larger late
+    less long longer low lower more most new old once one only other plain real short shorter since slower small
+    smaller such unlike when without
 """)
 )
 """Words that are never part of a name at the start of a sentence."""
@@ -97,16 +98,16 @@ COMMON_ENDINGS = (
 )  # fmt: skip
 
 COUNTING_VERBS = _words("""
-    add allow carry consume contain contribute cost emit expand fill give group have hold keep last leave lose make move need occupy
-    process produce reach read receive recommend require reserve save send spend store support take tolerate use visit
-    waste write yield
+    add allow carry consume contain contribute cost emit expand fill give group have hold keep last leave lose make
+    move need occupy process produce reach read receive recommend require reserve save send spend store support take
+    tolerate use visit waste write yield
 """)
 """Verbs whose object can be counted: *needs 16 bytes*."""
 CONTENT_VERBS = _words("""
     adopt assume attain avoid carry combine consist contain count define depend describe eliminate ensure exploit
-    express favour guarantee hide hold ignore include lack list measure minimise need offer overlap partition
-    pay preserve prevent propose provide record rely remove replace require return reveal reward satisfy separate
-    shard split store suit support target tolerate track use
+    express favour guarantee hide hold ignore include lack list measure minimise need offer overlap partition pay
+    preserve prevent propose provide record rely remove replace require return reveal reward satisfy separate shard
+    split store suit support target tolerate track use
 """)
 """Verbs whose object says what a thing is about."""
 DUTY_VERBS = _words("check compare count discard follow keep know make process record report save skip")
@@ -114,8 +115,8 @@ DUTY_VERBS = _words("check compare count discard follow keep know make process r
 AGENT_VERBS = {
     base: _third_person(base)
     for base in _words("""
-    accelerate achieve amplify avoid cause control cut decide degrade determine dominate eliminate enable hide
-    hurt improve increase limit lower make prevent protect reduce remove shorten simplify solve spoil
+    accelerate achieve amplify avoid cause control cut decide degrade determine dominate eliminate enable hide hurt
+    improve increase limit lower make prevent protect reduce remove shorten simplify solve spoil
 """)
 }
 """Verbs whose subject can be asked for: *what makes ... rare*."""
@@ -140,9 +141,9 @@ CHANGING_VERBS = _words(
 )
 GOING_VERBS = _words("climb decline decrease drop fall grow increase rise shrink")
 MEASURES = _words("""
-    accuracy alpha bandwidth bound capacity cost coverage deviation dimension efficiency error factor fraction interval
-    length load maximum mean minimum overhead peak percentage percentile precision probability rank rate ratio recall
-    share size speed speed-up throughput time timeout utilisation variance width
+    accuracy alpha bandwidth bound capacity cost coverage deviation dimension efficiency error factor fraction
+    interval length load maximum mean minimum overhead peak percentage percentile precision probability rank rate
+    ratio recall share size speed speed-up throughput time timeout utilisation variance width
 """)
 """What has a value: *a rank of 16*."""
 REQUIRING_VERBS = _words("cost mean need require")
@@ -181,43 +182,45 @@ FUNCTION_WORDS = (
     | AFTER_A_VERB
     | CONNECTIVES
     | _words("""
-    a an the of or nor through around among behind beyond despite like minus plus since until into
-    than per via out off its their his her them us our own same other another one once twice
-    above below billion million thousand trillion whose upon toward towards along beside besides against instead
-    following using based
+    a an the of or nor through around among behind beyond despite like minus plus since until into than per via out
+    off its their his her them us our own same other another one once twice above below billion million thousand
+    trillion whose upon toward towards along beside besides against instead following using based
 """)
 )
 """Words that end a noun phrase."""
 PLAIN_ADJECTIVES = COMMON_STARTERS | _words("""
-    available bad best better big broad cheap cheaper clear close common complete correct current different difficult
-    direct easy enough equal exact extra fast final first fixed free further general given good great greater hard
-    heavy important independent individual initial joint last likely main many mean minimum maximum modern narrow
-    natural near necessary next open ordinary original possible previous private public random rare real recent
-    regular related right second separate several shared similar simple single slow small special specific stable
-    standard strict strong third total true typical unknown usual useful various very weak whole wide wrong
+    available bad best better big broad cheap cheaper clear close common complete correct current different
+    difficult direct easy enough equal exact extra fast final first fixed free further general given good great
+    greater hard heavy important independent individual initial joint last likely main many mean minimum maximum
+    modern narrow natural near necessary next open ordinary original possible previous private public random rare
+    real recent regular related right second separate several shared similar simple single slow small special
+    specific stable standard strict strong third total true typical unknown usual useful various very weak whole
+    wide wrong
 """)
 """They say how a thing is, not which one."""
 GENERIC_NOUNS = _words("""
-    accelerator algorithm amount answer approach arithmetic attention author bandwidth batch benefit bit block book bound byte
-    case cause change chance choice chunk cluster code communication computation copy core cost data decision decoding default
-    dimension document effect error estimate example experience factor failure figure form formula fraction function
-    gain goal graph group hardware hashing hour index information input interval item job kernel key kind latency layer length level library limit
-    line link list load loss machine majority matrix measure memory message method minute model moment network node
-    number operation order output paper parameter part pass passage percentile performance phase place point policy position practice price
-    probability problem process processor program property protocol quality query question range rank rate ratio
-    read reason request result row rule run sample scale scheme search second sequence server service set shape share size
-    space speed stage state step storage structure system table task team tensor term text throughput time token tree type
-    training unit update use user value vector version volume weight word work worker
+    accelerator activation algorithm amount answer approach arithmetic attention author bandwidth batch benefit bit
+    block book bound byte case cause chance change choice chunk cluster code communication computation copy core
+    cost data decision decoding default dimension document effect error estimate example experience factor failure
+    figure form formula fraction function gain generation goal gradient graph group hardware hashing hour index
+    inference information input interval item job kernel key kind latency layer length level library limit line link
+    list load loss machine majority matrice matrix measure memory message method minute model moment network node
+    number operation order output paper parameter part pass passage percentile performance phase place point policy
+    position practice price probability problem process processor program property protocol quality query question
+    range rank rate ratio read reason request result row rule run sample scale scheme search second sequence server
+    service set shape share size space speed stage state step storage structure system table task team tensor term
+    text throughput time token training tree type unit update use user value vector version volume weight word work
+    worker
 """)
 """One of them alone does not tell what is compared."""
 COMMON_WORDS = (
     PLAIN_ADJECTIVES | GENERIC_NOUNS | CLEAR_VERBS | VERBS_THAT_ARE_NOUNS | ADVERBS | FUNCTION_WORDS | NUMBER_WORDS
     | _words("""
-    against approximate cache careful cold consistent constant custom deep delay dense despite distant dominant double
-    duplicate dynamic eleven fair flat frequent gang global gradient histogram honest hot hourly hybrid joint jump local
-    lookup lost lossless manual nearest noisy optimizer optimiser particular power prefix queue random reader recall
-    recovery replica round safety sharp sixteen smooth soft sparse stale static structure synchronous tail tensor tight
-    together twelve wise
+    against approximate cache careful cold consistent constant custom deep delay dense despite distant dominant
+    double duplicate dynamic eleven fair flat frequent gang global gradient histogram honest hot hourly hybrid joint
+    jump local lookup lost lossless manual nearest noisy optimizer optimiser particular power prefix queue random
+    reader recall recovery replica round safety sharp sixteen smooth soft sparse stale static structure synchronous
+    tail tensor tight together twelve wise
     """)
 )  # fmt: skip
 """Words that are no names at the start of a sentence, whatever the passage shows of them."""

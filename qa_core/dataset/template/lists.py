@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from qa_core.dataset.template.clauses import is_noun_phrase, parse_clause
+from qa_core.dataset.template.clauses import is_noun_phrase, is_plural, parse_clause
 from qa_core.dataset.template.frames import FRAMES
 from qa_core.dataset.template.sentences import Statement, decapitalise, plain_text
 
@@ -58,4 +58,5 @@ def _ask(frame: str, found: re.Match[str]) -> Iterator[str]:
     subject = found[1].removeprefix("every ").removeprefix("each ")
     if is_noun_phrase(subject) and not subject.endswith(" form"):
         article = "a " if subject != found[1] else ""
-        yield frame.format(count=found[2], things=found[3], subject=article + subject)
+        do = "do" if is_plural(article + subject) else "does"
+        yield frame.format(count=found[2], things=found[3], do=do, subject=article + subject)

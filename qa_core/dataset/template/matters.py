@@ -16,7 +16,7 @@ from qa_core.dataset.template.lexicon import (
     NUMBER_WORDS,
 )
 from qa_core.dataset.template.patterns import NUMBER
-from qa_core.dataset.template.phrases import Phrase, common_action, common_phrase, general, stem_words
+from qa_core.dataset.template.phrases import Phrase, common_action, common_phrase, general, stem_words, telling_words
 from qa_core.dataset.template.sentences import PAPER, Statement
 
 _NUMBER = re.compile(r"(?<![\w.-])\d")
@@ -38,6 +38,8 @@ class Side:
     statement: Statement
     subject: str
     """Empty where the sentence's structure is not certain."""
+    title: str
+    """Of the paper."""
 
     @property
     def text(self) -> str:
@@ -108,13 +110,26 @@ def match(one: Side, other: Side) -> Match | None:
         return found(4, "statements", general(one.subject))
     if defined[0] and defined[1] and _are_of_one_kind(defined[0], defined[1]):
         return found(3, "kinds", _set_apart(defined[0][0], defined[1][0]))
-    phrase = phrase or common_phrase(one.subject, other.subject, telling=False)
+    if loose := _loosely(one, other, phrase or common_phrase(one.subject, other.subject, telling=False), figures):
+        return found(*loose)
+    words = telling_words(one.text) & telling_words(other.text)
+    return found(0, "both", " ".join(sorted(words)), len(words)) if words else None
+
+
+def _loosely(one: Side, other: Side, phrase: Phrase | None, figures: int) -> tuple[int, str, str, int] | None:
+    """Closeness, frame, matter and size where statements share a phrase that at least one of them is about."""
     if phrase is None:
         return None
-    central, several = one.is_about(phrase) + other.is_about(phrase), len(phrase.stems) > 1
-    if central == 2 and (several or phrase.telling):
-        return found(2, "figures" if figures == 2 else "statements", phrase.general, len(phrase.stems))
-    return found(1, "both", phrase.general, len(phrase.stems)) if central and phrase.specific else None
+    central, size = one.is_about(phrase) + other.is_about(phrase), len(phrase.stems)
+    if central == 2 and (size > 1 or phrase.telling):
+        return 2, "figures" if figures == 2 else "statements", phrase.general, size
+    close = phrase.specific or figures == 2 or _is_topic(phrase, one.title) or _is_topic(phrase, other.title)
+    return (1, "both", phrase.general, size) if central and phrase.telling and close else None
+
+
+def _is_topic(phrase: Phrase, title: str) -> bool:
+    """Whether the paper's title has the phrase's noun: *checkpoints* in *Checkpointing in Large-Scale Training*."""
+    return any(word.lower().startswith(phrase.stems[-1]) for word in title.split(" "))
 
 
 def _are_of_one_kind(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:

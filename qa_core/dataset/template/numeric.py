@@ -31,7 +31,8 @@ _MEASURED = re.compile(
     rf"(?:an? |the )?((?:[A-Za-z][\w-]* ){{0,3}}[a-z-]+) of {NUMBER}(?:%|[ \w/.-]*?)?(?= (?!and\b)|$)(.*)"
 )
 _EVERY = re.compile(
-    rf"(?:about |roughly )?every (?:{NUMBER} )?(?:(?:micro|milli)?second|minute|hour|day|week|month|year|step|round)s?\b"
+    rf"(?:about |roughly )?every (?:{NUMBER} )?"
+    r"(?:(?:micro|milli)?second|minute|hour|day|week|month|year|step|round)s?\b"
 )
 _YEAR = re.compile(r"(.+?) in (?:19|20)\d\d\b(?!-)")
 
@@ -49,9 +50,9 @@ def numeric(statement: Statement) -> Iterator[str]:
 def _years(text: str) -> Iterator[str]:
     """*Ousterhout introduced the idea in 1982*"""
     people = PEOPLE.match(text)
-    if people and people[2] in DISCOVERIES and (year := _YEAR.match(people[3])):
-        if not VAGUE_WORK.match(year[1]):
-            yield _FRAMES["year"].format(subject=people[1], verb=f"{DISCOVERIES[people[2]]} {year[1]}")
+    year = _YEAR.match(people[3]) if people and people[2] in DISCOVERIES else None
+    if people and year and not VAGUE_WORK.match(year[1]):
+        yield _FRAMES["year"].format(subject=people[1], verb=f"{DISCOVERIES[people[2]]} {year[1]}")
 
 
 def _values(clause: Clause) -> Iterator[str]:

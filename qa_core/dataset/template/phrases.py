@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from qa_core.dataset.template.lexicon import (
     ADVERBS,
@@ -14,13 +15,18 @@ from qa_core.dataset.template.lexicon import (
     GENERIC_NOUNS,
     PLAIN_ADJECTIVES,
     UNITS,
+    VERBS_THAT_ARE_NOUNS,
 )
 
 _WORD = re.compile(r"[A-Z][\w'-]*(?: \d[\w.]*\b)?|[A-Za-z][\w'-]*\w|[A-Za-z]")
 """A word, or a name with its number: *Llama 2*."""
 _LONGEST = 4  # words
-_NO_PART_OF_A_NOUN = ADVERBS | AUXILIARIES | CLEAR_VERBS | UNITS.keys() | frozenset(
-    word for word, base in BASE_OF_THIRD_PERSON.items() if base in CLEAR_VERBS
+_NO_PART_OF_A_NOUN = (
+    ADVERBS
+    | AUXILIARIES
+    | CLEAR_VERBS
+    | UNITS.keys()
+    | frozenset(word for word, base in BASE_OF_THIRD_PERSON.items() if base in CLEAR_VERBS)
 )
 _ACTION = re.compile(r"^[^ ]+ [a-z]+ ([a-z]+ing)\b")
 """The gerund after the verb of a recommendation."""
@@ -75,13 +81,19 @@ def common_phrase(one: str, other: str, *, telling: bool = True) -> Phrase | Non
     Args:
         telling: pass over phrases of everyday words, such as *stored vectors*.
     """
-    theirs: dict[tuple[str, ...], Phrase] = {phrase.stems: phrase for phrase in phrases(other)}
+    theirs = {phrase.stems: phrase for phrase in phrases(other)}
     shared = [
-        Phrase(phrase.words, phrase.stems, phrase.counted or theirs[phrase.stems].counted)
+        _in_general(phrase, theirs[phrase.stems])
         for phrase in phrases(one)
         if phrase.stems in theirs and (phrase.telling or not telling)
     ]
     return max(shared, key=lambda phrase: len(phrase.stems), default=None)
+
+
+def _in_general(one: Phrase, other: Phrase) -> Phrase:
+    """The same phrase in two sentences: its plural where either has it."""
+    words = one.words if one.words[-1].endswith("s") else other.words
+    return Phrase(words, one.stems, one.counted or other.counted)
 
 
 def phrases(sentence: str) -> list[Phrase]:
@@ -94,6 +106,15 @@ def phrases(sentence: str) -> list[Phrase]:
                 counted = size == len(run) and before in _ARTICLES
                 found.append(Phrase(tuple(words), tuple(stem(word) for word in words), counted))
     return found
+
+
+@lru_cache(maxsize=4096)
+def telling_words(sentence: str) -> frozenset[str]:
+    """Stems of the words that tell what a sentence is about: no everyday nouns, no verbs, no adjectives."""
+    words = {word: stem(word) for _, run in _runs(sentence) for word in run if len(word) > 3}
+    return frozenset(
+        root for word, root in words.items() if not {root, word.lower()} & _SAYS_LITTLE and not _NO_NOUN.fullmatch(word)
+    )
 
 
 def general(phrase: str) -> str:
@@ -123,6 +144,7 @@ def stem(word: str) -> str:
 
 
 _GENERIC = frozenset(stem(noun) for noun in GENERIC_NOUNS)
+_SAYS_LITTLE = _GENERIC | PLAIN_ADJECTIVES | ADVERBS | CLEAR_VERBS | VERBS_THAT_ARE_NOUNS
 
 
 def _runs(sentence: str) -> list[tuple[str, list[str]]]:

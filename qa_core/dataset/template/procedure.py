@@ -22,12 +22,17 @@ _DONE = re.compile(
     r"derived|detected|determined|divided|done|drawn|encoded|estimated|expressed|identified|initialised|"
     r"judged|measured|merged|obtained|placed|quantised|recomputed|reconstructed|recovered|represented|sampled|scored|"
     r"selected|served|shared|split|stored|trained) "
-    r"(?:(?:by|as|from|with|in|at|for|on|to|into|through) (?!(?:advance|the same|this|find|make|keep|get)\b)|[a-z]+ly\b)"
+    r"(?:(?:by|as|from|with|in|at|for|on|to|into|through) (?!(?:advance|the same|this|find|make|keep|get)\b)"
+    r"|[a-z]+ly\b)"
 )
 _ACTOR = re.compile(r"(?:the|an?|each|every|one|some) |.*\b(?:authors|colleagues|users?|al\.)|two |three ")
 """Who acts, rather than a method that works in some way."""
-_NAMES_A_METHOD = re.compile(r"^[^ ]*[A-Z]|(?:ing|tion|ment|sation|search|choice|robin|connections|lookup|reduce|fusion|hash|-[a-z]+)$")
-_VAGUE_OBJECT = re.compile(r"(?:the|this|that|an?|its|each) (?:problem|effect|issue|cost|others?|term|range|result|most)s?")
+_NAMES_A_METHOD = re.compile(
+    r"^[^ ]*[A-Z]|(?:ing|tion|ment|search|choice|robin|connections|lookup|reduce|fusion|hash|-[a-z]+)$"
+)
+_VAGUE_OBJECT = re.compile(
+    r"(?:the|this|that|an?|its|each) (?:problem|effect|issue|cost|others?|term|range|result|most)s?"
+)
 _FIRST = re.compile(r"(?:therefore )?first [a-z]+ .+")
 
 

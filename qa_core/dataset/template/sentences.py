@@ -20,7 +20,8 @@ _ONE_SENTENCE = re.compile(rf"[A-Z{PAPER}](?:(?![\w)]{{2}}\. [a-z]).)*\.$")
 _UNREADABLE = re.compile(r"\$\$|```|\n\s*\||!\[|\]\(|<[a-z/]")
 _POINTS_AWAY = re.compile(
     r"\b(?:Table|Figure|Fig\.|Equation|Eq\.|Section|Algorithm|Listing|Appendix)\s+\d"
-    r"|\b(?:shown|listed|described|given|see) (?:above|below)|\b(?:above|below)(?:[.,)]| (?:is|are|shows?|gives?|into|and)\b)"
+    r"|\b(?:shown|listed|described|given|see) (?:above|below)"
+    r"|\b(?:above|below)(?:[.,)]| (?:is|are|shows?|gives?|into|and)\b)"
     r"|\bthe (?:above|following|former|latter)\b|\bas follows\b|\b[Tt](?:his|hese) [a-z]"
     r"|(?<!other )\bsuch (?!as\b)[a-z]|\b(?:of|in|on|for|with|by|from|to|under|after|before) that (?!of\b)[a-z]+\b"
     r"|\b(?:companion|the two|both) papers?\b|\bone of those\b|\b[A-Z]\. [A-Z][a-z]+ [a-z]"
@@ -28,9 +29,11 @@ _POINTS_AWAY = re.compile(
 """Needs another place of the paper; the last line is a sentence border that an initial hid."""
 _ABOUT_THE_PAPER = re.compile(
     r"(?:The (?:survey|present paper|paper|code|sections?|(?:next|closing|worked) [a-z]+)|In the example|"
-    r"(?:An?|The|Numerical|All|Worked) (?:numerical |worked )?(?:examples?|figures?|timings?)|An? (?:final|closing|worked|simple|small|short|analytic|published|practical) "
+    r"(?:An?|The|Numerical|All|Worked) (?:numerical |worked )?(?:examples?|figures?|timings?)|"
+    r"An? (?:final|closing|worked|simple|small|short|analytic|published|practical) "
     r"(?:part|section|example|number|model|figure|choice|calculation|block))\b"
 )
+"""Says how the paper goes on, rather than something about its subject."""
 _STARTS_WITH_STAND_IN = re.compile(
     r"(?:It|Its|They|Their|This|These|Those|That|Such|There|Here|He|She|We|Our|You|Both|Neither|Either|Another|Others?|"
     r"The (?:first|second|third|last|other|two|three|latter|former|same|rest|sum|result|remaining)|"
@@ -46,7 +49,8 @@ _WE_ADVISE = re.compile(
 _OUR_JUDGEMENT = re.compile(r"In our (?:judgement|view|opinion|experience),? ")
 _FIRST_PERSON = re.compile(r"\b(?:[Ww]e|[Oo]ur|us)\b")
 _SHORT_FORM = re.compile(
-    r" \([A-Z][\w/-]{1,9}\)|, (?:abbreviated|also called|also known as|known as|called|written|short for|introduced as) [^,;:.]{1,60},"
+    r" \([A-Z][\w/-]{1,9}\)|, (?:abbreviated|also called|also known as|known as|called|written|short for|introduced as)"
+    r" [^,;:.]{1,60},"
     r"(?= (?:is|are|[a-z]+s) )"
 )
 """*Dominant resource fairness (DRF)*, *high-bandwidth memory, abbreviated HBM, ...*: no part of the grammar."""

@@ -29,11 +29,19 @@ _DEFINITE = re.compile(
 """Speaks of *the* something that only the paper's topic makes clear."""
 _BROAD_TERM = re.compile(r"what (?:(?:is|are) (?:an? )?[a-z]+|does [a-z]+ mean)")
 """One everyday word, such as *a term*, means something else in the next paper."""
-_OPEN_ENDED = re.compile(r"(?:why|what did|what happens|what does .+ do (?:if|when)|where|how (?:is|are|can|should|must)) |what (?!does|is|was|has)[a-z]+s ")
+_OPEN_ENDED = re.compile(
+    r"(?:why|what did|what happens|what does .+ do (?:if|when)|where|how (?:is|are|can|should|must)) "
+    r"|what (?!does|is|was|has)[a-z]+s "
+)
 _TELLING_WORDS = 10
 """An open-ended question of fewer words seldom names what it is about, unless one of them is a name or a number."""
-_ONE_OF_MANY = re.compile(r"\b(?:do|does|is|are|can|must|should) (?:each|every|one|another|all|some|the) (?!(?:[\w-]+ ){1,4}of )")
-_NUMBERED = re.compile(r"^[a-z ]*(?:do|does|is|are|can|must) (?:stage|step|phase|layer|level|version|type|rule|user)s? \d")
+_ONE_OF_MANY = re.compile(
+    r"\b(?:do|does|is|are|can|must|should) (?:(?:each|every|one|another|all|some|the) (?!(?:[\w-]+ ){1,4}of )"
+    r"|(?:stage|step|phase|layer|level|version|type|rule|user)s? \d)"
+)
+"""*every server*, *stage 1*: of which the paper has several."""
+
+
 @dataclass(frozen=True)
 class _Draft:
     """A proposal and the place of its sentence among those of the passage."""
@@ -118,7 +126,7 @@ def in_full(question: str, title: str, vague: bool = False) -> str:
 
 def _is_vague(question: str) -> bool:
     """Whether only the paper's topic makes clear what is asked."""
-    if _DEFINITE.search(question) or _BROAD_TERM.fullmatch(question) or _ONE_OF_MANY.search(question) or _NUMBERED.match(question):
+    if _DEFINITE.search(question) or _BROAD_TERM.fullmatch(question) or _ONE_OF_MANY.search(question):
         return True
     words = tokenize(question)
     return bool(

@@ -6,18 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from qa_core.dataset.attributes import ATTRIBUTES
 from qa_core.dataset.template.clauses import is_plural, parse_clause
 from qa_core.dataset.template.definition import definition_parts
 from qa_core.dataset.template.frames import FRAMES
 from qa_core.dataset.template.lexicon import DISCOVERIES, FINDINGS
 from qa_core.dataset.template.rules import is_askable
 from qa_core.dataset.template.sentences import PAPER, Statement
-from qa_core.dataset.unanswered import ATTRIBUTES, answered_by
+from qa_core.dataset.unanswered import answered_by
 from qa_core.manifest import digest
 
 _NOUNS_OF_KINDS: dict[tuple[str, ...], str] = {
-    ("method",): "method technique scheme policy strategy protocol practice process approach variant heuristic procedure "
-    "operation form model family problem style",
+    ("method",): "method technique scheme policy strategy protocol practice process approach variant heuristic "
+    "procedure operation form model family problem style",
     ("method", "algorithm"): "algorithm",
     ("system",): "program component service scheduler engine",
     ("named",): "library framework format",
@@ -35,9 +36,9 @@ _ONE_WORD = re.compile(r"(?:an? |the )?[a-z]+")
 _EVERYDAY = re.compile(r"(?:an? |the )?[a-z]+(?<!ing)")
 """*a block*, *locality*: words that nobody invented; *prefetching* is a method with an origin."""
 _MOST_ATTRIBUTES = 2
-_ACTS = frozenset(
-    """add avoid build evict exploit expose extend gather give group identify keep launch need offer place prefetch provide
-    replace report return run schedule select shard show start store support train use""".split()
+_ACTS = re.compile(
+    r"add|avoid|build|evict|exploit|expose|extend|gather|give|group|identify|keep|launch|need|offer|place|prefetch"
+    r"|provide|replace|report|return|run|schedule|select|shard|show|start|store|support|train|use"
 )
 """What a system does: others that a sentence names may be people, units or models."""
 _MADE_BY = re.compile(rf"\b(?:{'|'.join([*DISCOVERIES, *FINDINGS])})\b")
@@ -86,14 +87,14 @@ def _thing(statement: Statement) -> tuple[str, tuple[str, ...]] | None:
     clause = parse_clause(statement.text)
     if clause is None or not _NAME.fullmatch(clause.subject) or _NOT_A_SYSTEM.fullmatch(clause.subject):
         return None
-    if clause.lead or clause.verb not in _ACTS or _MADE_BY.search(statement.text):
+    if clause.lead or not _ACTS.fullmatch(clause.verb) or _MADE_BY.search(statement.text):
         return None
     return clause.subject, ("named",)
 
 
 def _agreement(name: str) -> dict[str, str]:
     """What the frames' gaps are filled with: the thing, without its article, and verbs in its number."""
-    bare = re.sub(r"^(?:an?|the) ", "", name)
-    if is_plural(name):
-        return {"thing": name, "bare": bare, "is": "are", "was": "were", "does": "do", "uses": "use", "runs": "run"}
-    return {"thing": name, "bare": bare, "is": "is", "was": "was", "does": "does", "uses": "uses", "runs": "runs"}
+    singular = {"is": "is", "was": "was", "does": "does", "uses": "uses", "runs": "runs"}
+    plural = {"is": "are", "was": "were", "does": "do", "uses": "use", "runs": "run"}
+    verbs = plural if is_plural(name) else singular
+    return {"thing": name, "bare": re.sub(r"^(?:an?|the) ", "", name), **verbs}

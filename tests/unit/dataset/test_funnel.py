@@ -73,6 +73,13 @@ def test_too_low_a_yield_names_the_reasons_and_survives_a_process_border(
         assert "min_rows" in error.remedy
 
 
+def test_a_teacher_that_finds_nothing_to_ask_is_not_at_fault() -> None:
+    settings = GenerateQASettings(min_rows=20, min_yield=1.0)
+    require_yield(tally(kept(20), lost(80, "schema", "no_pairs")), settings)
+    with pytest.raises(YieldTooLow, match="20 of 21 "):
+        require_yield(tally(kept(20), lost(80, "schema", "no_pairs") + lost(1, "schema", "invalid_json")), settings)
+
+
 def test_duplicates_the_quota_and_a_persons_decision_do_not_count_against_the_teacher() -> None:
     rejected = (
         lost(200, "duplicate", "near_duplicate") + lost(200, "quota", "over_quota") + lost(9, "review", "rejected")

@@ -26,6 +26,10 @@ def test_what_another_reply_cannot_mend_is_not_asked_again(stage: str) -> None:
     assert with_rejected({}, [rejected("a", stage=stage)]) == ({}, 0)
 
 
+def test_a_passage_that_gives_no_question_is_not_asked_again() -> None:
+    assert with_rejected({}, [rejected("a", stage="schema", reason="no_pairs")]) == ({}, 0)
+
+
 def test_only_the_latest_attempt_counts_so_a_second_replay_does_not_repeat_the_first() -> None:
     once, _ = with_rejected({}, [rejected("a"), rejected("b")])
     twice, count = with_rejected(once, [rejected("a"), rejected("b"), rejected("b", attempt=1)])

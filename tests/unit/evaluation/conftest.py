@@ -21,6 +21,7 @@ def predictions() -> list[dict[str, Any]]:
                     "mode": mode,
                     "question_type": ("factual", "analytical")[i % 2],
                     "question": f"How many replicas does group {i} keep?",
+                    "answerable": True,
                     "reference": f"Group {i} keeps {i + 3} replicas on NVMe disks.",
                     "prediction": f"Group {i} keeps {i + 3} replicas on NVMe disks [1]." if rag else "It keeps some.",
                     "retrieved_chunk_ids": [f"c{i}", "other"] if rag else [],

@@ -36,6 +36,21 @@ def test_retrieval_and_citations_are_judged_by_the_gold_chunks(predictions: list
     assert summary["citations"]["cites_gold"]["value"] == 0.5
 
 
+def test_an_unanswerable_question_is_judged_by_abstaining_alone(predictions: list[dict[str, Any]]) -> None:
+    for number, row in enumerate(predictions):
+        if number % 6 in (4, 5):
+            row.update(answerable=False, prediction="The paper does not say who did." if number % 2 else "Nine.")
+    before = summarise(predictions, SETTINGS, top_k=2, seed=1)
+    assert (before["rows"], before["answerable"]) == (6, 4)
+    assert before["overall"]["rag"]["exact_match"]["value"] == 1.0
+    assert before["citations"]["cites_any"]["value"] == 1.0
+    assert before["abstention"]["abstains_unanswerable"]["value"] == 0.5
+    assert before["abstention"]["abstains_answerable"]["value"] == 0.0
+    predictions[6]["prediction"] = "The sources do not answer this question."
+    after = summarise(predictions, SETTINGS, top_k=2, seed=1)
+    assert after["abstention"]["abstains_answerable"]["value"] == 0.25
+
+
 def test_question_types_are_summarised_apart(predictions: list[dict[str, Any]]) -> None:
     by_type = summarise(predictions, SETTINGS, top_k=2, seed=1)["by_question_type"]
     assert {name: figures["rows"] for name, figures in by_type.items()} == {"analytical": 3, "factual": 3}

@@ -104,6 +104,7 @@ def test_a_script_without_spaces_has_words_all_the_same() -> None:
 
 def test_a_word_without_end_is_not_taken_for_one() -> None:
     assert reason("b c aaaa", "b c " + "a" * 1000) == "evidence_not_found"
+    assert reason("aaaa b c", "a" * 1000 + " b c") == "evidence_not_found"
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)

@@ -31,6 +31,8 @@ def test_a_statement_or_a_stump_is_not_a_question(text: str) -> None:
         "How many training examples does LoRA need?",
         "What does the text encoder of CLIP return?",
         "How many US hospitals took part in the DIABETES trial?",
+        "How long does it take to elect a leader in Raft?",
+        "Why is it necessary to replicate the Raft log?",
         "Wie groß ist ein Block?",
     ],
 )
@@ -51,6 +53,8 @@ def test_a_question_that_carries_its_subject_stands_alone(question: str) -> None
         "Why does a streaming system have no such moment?",
         "Why should the scheduler detect it early?",
         "What happens if they fail together?",
+        "How long does it take?",
+        "Why is it necessary in Raft?",
         "Why does a table take 2 KiB at that length?",
         "What is our recommendation for the timeout?",
         "What does the worked example assume?",

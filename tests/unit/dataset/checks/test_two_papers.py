@@ -57,8 +57,8 @@ def test_one_number_of_its_own_makes_a_passage_needed_and_one_ordinary_word_does
 
 
 def test_an_inflected_word_is_the_same_word() -> None:
-    first, second = (
-        source("Schedulers queue waiting jobs fairly.", 1),
-        source("A scheduler has a job queue, 7 of them.", 2),
+    first, second = source("Schedulers queued waiting jobs.", 1), source("A scheduler queues 7 jobs that wait.", 2)
+    assert (
+        reason("Schedulers queued waiting jobs, 7 of them.", whole(first, second), first, second)
+        == "one_passage_suffices"
     )
-    assert reason("The scheduler queues jobs in 7.", whole(first, second), first, second) == "one_passage_suffices"
