@@ -33,7 +33,12 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings that win over every file.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace artifacts that were made with other settings.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Print the plan and stop; generate-qa also asks a dozen requests and estimates the rest."
+    ),
+]
 Address = Annotated[
     str | None,
     typer.Option(

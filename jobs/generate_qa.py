@@ -36,6 +36,7 @@ from jobs.teaching import ask
 from qa_core.config import GenerateQASettings, TeacherSettings
 from qa_core.dataset.planning import Demand
 from qa_core.dataset.reply_log import ReplyLog
+from qa_core.errors import UserError
 
 Result = TypeVar("Result")
 
@@ -54,9 +55,9 @@ def run(context: StageContext) -> StageOutcome:
             break  # every passage has been asked
         _carry_out(context, work, planned)
         settled = _on_cluster(work, settle, work, rounds)
-        if settled.out_of_budget:
-            break
         demand = _what_is_left(settings, planned, settled)
+        if settled.out_of_budget:
+            raise _budget_spent(settings, demand)
     finished = _on_cluster(work, finish, work, rounds, dict(context.outputs))
     actual = _on_cluster(work, spent, work, rounds, time.monotonic() - started)
     return _outcome(finished, {"rounds": rounds, "predicted": read_estimate(work), "actual": actual})
@@ -79,10 +80,10 @@ def dry_run(context: StageContext) -> tuple[Cost, Sampled]:
 
 
 def open_work(context: StageContext) -> RowsWork:
-    """The stage's work. A language model's replies are kept for the run; those of the rules are made anew."""
-    is_model = context.config.generate_qa.teacher.engine != "template"
-    store = context.outputs["qa"].store
-    log = ReplyLog(f"{store.uri}/.replies" if is_model else f"{context.scratch}/replies")
+    """The stage's work. A language model's replies are kept for the run; those of the rules alone are made anew."""
+    settings, store = context.config.generate_qa, context.outputs["qa"].store
+    asks_model = settings.teacher.engine != "template" or settings.judge is not None
+    log = ReplyLog(f"{store.uri}/.replies" if asks_model else f"{context.scratch}/replies")
     return RowsWork(context.config, dict(context.inputs), context.scratch, log)
 
 
@@ -104,6 +105,15 @@ def _ask(
     with context.progress.track(unit, count) as counter:
         requests = work.dataset(table, -(-count // _BLOCK))
         ask(requests, teacher, work.replies, counter, context.config.run.seed)
+
+
+def _budget_spent(settings: GenerateQASettings, demand: Demand) -> UserError:
+    """Nothing is published: the same command goes on with what was paid for, once there is more to spend."""
+    quota, missing = sum(settings.quotas.by_type.values()), sum(demand.missing.values())
+    return UserError(
+        f"the budget is spent with {quota - missing} of {quota} rows accepted; every reply is kept",
+        "Raise budget_tokens or budget_money and run again, or lower generate_qa.quotas to what there is.",
+    )
 
 
 def _what_is_left(settings: GenerateQASettings, planned: Round, settled: Settled) -> Demand:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.stages import PAPERS, REPLAYS, REVIEWS, Stage, producer
+from jobs.stages import PAPERS, REPLAYS, REVIEWS, WORDING, Stage, producer
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.corpus.papers import PaperFile, find_papers
 from qa_core.dataset.replays import replays_digest
 from qa_core.dataset.reviews import reviews_digest
+from qa_core.dataset.wording import wording_digest
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest, digest, fingerprint, flatten
 
@@ -36,6 +37,7 @@ def make_plan(
         PAPERS: lambda: papers_fingerprint(config.chunk.papers),
         REVIEWS: lambda: reviews_digest(store),
         REPLAYS: lambda: replays_digest(store),
+        WORDING: lambda: wording_digest(config.generate_qa),
     }
     read = {name for stage in stages for name in stage.reads(config)}
     known = {name: identify() for name, identify in external.items() if name in read}

@@ -13,9 +13,10 @@ from qa_core.config import LecternConfig
 
 PAPERS = "papers"
 """An input that is no artifact: the user's folder, identified by the bytes in it."""
-REVIEWS, REPLAYS = "reviews", "replays"
-"""Inputs that are no artifacts: what a person decided about rows, and which rejected requests were asked again."""
-EXTERNAL = (PAPERS, REVIEWS, REPLAYS)
+REVIEWS, REPLAYS, WORDING = "reviews", "replays", "wording"
+"""Inputs that are no artifacts: what a person decided about rows, which rejected requests were asked again, and the
+words in which rows are asked for."""
+EXTERNAL = (PAPERS, REVIEWS, REPLAYS, WORDING)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ PIPELINE: tuple[Stage, ...] = (
         "generate-qa", "jobs.generate_qa", 3,
         ("generate_qa", "retrieval.top_k", "retrieval.candidates", "retrieval.density_weight",
          "retrieval.max_per_document"),
-        ("chunks", "documents", "index", REVIEWS, REPLAYS), ("qa", "qa_rejected"), _teaching,
+        ("chunks", "documents", "index", REVIEWS, REPLAYS, WORDING), ("qa", "qa_rejected"), _teaching,
         "Make question/answer rows from chunks.", ("rows", "train", "validation", "test"),
     ),
     Stage(

@@ -16,7 +16,7 @@ from jobs.rows.judging import judge_model, judge_requests
 from jobs.rows.planning import plan_round
 from jobs.rows.pool import gather, requests_of
 from jobs.rows.work import Row, RowsWork
-from qa_core.config import GenerateQASettings, LanguageModelSettings
+from qa_core.config import GenerateQASettings, TeacherSettings
 from qa_core.dataset.planning import Demand, expected_rows
 
 SAMPLE = 12
@@ -103,7 +103,7 @@ def estimate(settings: GenerateQASettings, sample: Sampled, start_seconds: float
         requests=asks + judged,
         prompt_tokens=prompt,
         completion_tokens=completion,
-        seconds=round(start_seconds + (asks + judged) * sample.seconds / _slots(teacher, sample.requests), 1),
+        seconds=round(start_seconds + _asking_seconds(teacher, asks + judged, sample), 1),
         money=money(teacher, sample.prompt_tokens * asks, sample.completion_tokens * asks)
         + money(judge, sample.prompt_tokens * judged, _VERDICT_TOKENS * judged),
     )
@@ -113,9 +113,15 @@ _VERDICT_TOKENS = 60
 """Three marks and a sentence."""
 
 
-def _slots(teacher: LanguageModelSettings, sample: int) -> int:
-    """Requests that are worked on at once; what an engine batches beyond the sample's size makes it only quicker."""
-    return teacher.compute.max_in_flight if teacher.engine == "openai" else sample * teacher.compute.concurrency
+def _asking_seconds(teacher: TeacherSettings, requests: int, sample: Sampled) -> float:
+    """At the sample's pace; what an engine batches beyond the sample's size makes it only quicker."""
+    if teacher.engine == "openai":
+        per_minute = teacher.compute.requests_per_minute
+        slowest = requests * 60 / per_minute if per_minute else 0.0
+        return max(slowest, requests * sample.seconds / teacher.compute.max_in_flight)
+    if teacher.engine == "vllm":
+        return requests * sample.seconds / max(1, sample.requests * teacher.compute.concurrency)
+    return 0.0
 
 
 def money(teacher: Any, prompt_tokens: float, completion_tokens: float) -> float:

@@ -84,15 +84,17 @@ class _ExamineBatch:
         from qa_core.dataset.checks.examination import examine
         from qa_core.dataset.requests import Request
         from qa_core.dataset.reviews import apply_reviews
+        from qa_core.dataset.wording import prompt_version
 
         settings = self._work.config.generate_qa
         request = Request.from_row(row)
+        kind: Any = request.question_type
         good, bad = examine(
             request,
             self._replies.get(request.request_id, _NO_REPLY),
             settings,
             teacher=settings.teacher.name,
-            prompt_version=_prompt_version(settings.teacher.engine, request.question_type),
+            prompt_version=prompt_version(settings.teacher.engine, kind),
             paper_texts=self._paper_texts,
         )
         good, reviewed_away = apply_reviews(good, self._reviews)
@@ -113,13 +115,3 @@ class _ExamineBatch:
 
 
 _NO_REPLY: Row = {"text": "", "error": "no_reply: the teacher was not asked, or its answer was lost"}
-
-
-def _prompt_version(engine: str, question_type: Any) -> str:
-    if engine == "template":
-        from qa_core.dataset.template.frames import prompt_version
-
-        return prompt_version(question_type)
-    from qa_core.dataset.prompts import prompt_version as model_prompt_version
-
-    return model_prompt_version(question_type)

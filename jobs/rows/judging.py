@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobs.rows.pool import Pool, gather, requests_of
-from jobs.rows.work import Row, RowsWork, table_of
+from jobs.rows.work import Row, RowsWork, identity, is_open, table_of
 from qa_core.config import JudgeSettings, LanguageModelSettings
 from qa_core.dataset.checks.examination import reject_row
 from qa_core.dataset.checks.rejection import Rejection
 from qa_core.dataset.judging import judge_request, verdict
 from qa_core.dataset.planning import by_source
 from qa_core.dataset.requests import Request
-from qa_core.manifest import flatten
 from qa_core.schemas import REQUESTS
 
 JUDGING = "judging"
@@ -21,18 +20,18 @@ _NO_REPLY: Row = {"text": "", "error": "no_reply: the judge was not asked"}
 
 
 def judge_model(work: RowsWork) -> LanguageModelSettings:
-    """Who judges."""
+    """Who judges, at temperature 0: a mark that is drawn by lot is none."""
     settings = work.config.generate_qa
     model = settings.judge.model if settings.judge and settings.judge.model else settings.teacher
     assert model.engine != "template"  # the config refuses it
-    return model
+    return model.model_copy(update={"temperature": 0.0})
 
 
 def plan_judging(work: RowsWork, rounds: int) -> int:
     """Write the requests about candidates whose verdict is not known yet; returns how many they are."""
     requests = list(judge_requests(work, gather(work, rounds).rows, rounds).values())
     answered = work.replies.read({request.request_id for request in requests})
-    asking = [request for request in requests if answered.get(request.request_id, {"error": "none"})["error"]]
+    asking = [request for request in requests if is_open(answered.get(request.request_id))]
     work.write(JUDGING, table_of([request.to_row() for request in by_source(asking)], REQUESTS))
     return len(asking)
 
@@ -64,7 +63,7 @@ def _objection(reply: Row, judge: JudgeSettings) -> Rejection | None:
 def judge_requests(work: RowsWork, rows: Sequence[Row], rounds: int) -> dict[str, Request]:
     """``qa_id`` -> the request that asks about it. What a person has decided needs no judge."""
     asked = requests_of(work, rounds)
-    model = flatten(judge_model(work).model_dump(mode="json"))
+    model = identity(judge_model(work), work.config.run.seed)
     return {
         row["qa_id"]: judge_request(row, asked[row["request_id"]].sources, teacher=model)
         for row in rows

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.rows.work import Row, RowsWork, table_of
+from jobs.rows.work import Row, RowsWork, is_open, table_of
 from jobs.teaching import token_counter
 from qa_core.dataset.checks.examination import is_worth_asking
 from qa_core.dataset.planning import Demand, Sites, Unaskable, build_requests, by_source, sites_to_ask
@@ -61,7 +61,7 @@ def plan_round(work: RowsWork, number: int, demand: Demand) -> Round:
     requests, unaskable = build_requests(chosen, settings, work.identity, token_counter(settings.teacher))
     requests = by_source([*requests, *_further_attempts(work, requests)])
     answered = work.replies.read({request.request_id for request in requests})
-    asking = [request for request in requests if answered.get(request.request_id, {"error": "none"})["error"]]
+    asking = [request for request in requests if is_open(answered.get(request.request_id))]
     work.write(requests_table(number), _table(requests))
     work.write(f"asking-{number:02}", _table(asking))
     work.write(unaskable_table(number), table_of([_overflow(work, site) for site in unaskable], QA_REJECTED))

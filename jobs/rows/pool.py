@@ -55,7 +55,9 @@ def _read(work: RowsWork, rounds: int) -> tuple[list[tuple[int, Row]], np.ndarra
         for row in candidates.to_pylist() if candidates is not None else ():
             if row["accepted"] is None:
                 rejected.append(row["rejected"])
-            elif row["accepted"]["qa_id"] not in accepted:  # the same pair may come back from a replayed request
+            elif row["accepted"]["qa_id"] in accepted:  # the same pair once more, of another type or from a replay
+                rejected.append(reject_row(row["accepted"], "duplicate", "duplicate_question"))
+            else:
                 accepted[row["accepted"]["qa_id"]] = number, row["accepted"]
                 vectors[row["accepted"]["qa_id"]] = row["vector"]
         rejected += work.read(unaskable_table(number)).to_pylist()

@@ -24,6 +24,7 @@ from qa_core.dataset.funnel import Funnel, require_yield, tally
 from qa_core.dataset.layout import SPLITS, write_dataset
 from qa_core.dataset.quotas import select_rows
 from qa_core.dataset.requests import Request
+from qa_core.dataset.unanswered import answered_by
 from qa_core.retrieval.ranking import rank
 from qa_core.schemas import QA, QA_REJECTED, Passage
 
@@ -51,11 +52,23 @@ class Finished:
 def settle(work: RowsWork, rounds: int) -> Settled:
     """Count what the first ``rounds`` rounds brought."""
     pool = gather(work, rounds)
-    passed, _ = judged(work, pool, rounds)
+    requests = requests_of(work, rounds)
+    passed, by_judge = judged(work, pool, rounds)
+    # What a replay brings must not change the rounds that it was made in: only first attempts count here.
+    first = [row for row in passed if requests[row["request_id"]].attempt == 0]
+    kept = Tally(row["question_type"] for row in _within_quota(work, first, requests))
+    quotas = work.config.generate_qa.quotas.by_type
     return Settled(
-        accepted=Tally(row["question_type"] for row in passed),
-        kept=Tally(row["question_type"] for row in _within_quota(work, passed)),
-        out_of_budget=any(row["reason"] == "budget_spent" for row in pool.rejected),
+        accepted=Tally(row["question_type"] for row in first),
+        kept=kept,
+        out_of_budget=any(_tells_of_budget(row) for row in [*pool.rejected, *by_judge])
+        and any(kept[kind] < quota for kind, quota in quotas.items()),
+    )
+
+
+def _tells_of_budget(rejected: Row) -> bool:
+    return rejected["reason"] == "budget_spent" or (
+        rejected["reason"] == "judge_failed" and rejected["detail"].startswith("budget_spent")
     )
 
 
@@ -64,10 +77,11 @@ def finish(work: RowsWork, rounds: int, outputs: Mapping[str, Artifact]) -> Fini
     settings = work.config.generate_qa
     pool = gather(work, rounds)
     passed, by_judge = judged(work, pool, rounds)
-    kept = _within_quota(work, passed)
+    requests = requests_of(work, rounds)
+    kept = _within_quota(work, passed, requests)
     kept_ids = {row["qa_id"] for row in kept}
     over = [reject_row(row, "quota", "over_quota") for row in passed if row["qa_id"] not in kept_ids]
-    rejected = _attributed([*pool.rejected, *by_judge, *over], requests_of(work, rounds))
+    rejected = _attributed([*pool.rejected, *by_judge, *over], requests)
     funnel = tally(kept, rejected)
     require_yield(funnel, settings)
     rows = _conversations(work, kept, pool)
@@ -97,9 +111,14 @@ def funnel_steps(funnel: Funnel) -> list[FunnelStep]:
     return [FunnelStep("proposed", funnel.proposed, {}), *lossy]
 
 
-def _within_quota(work: RowsWork, rows: Sequence[Row]) -> list[Row]:
+def _within_quota(work: RowsWork, rows: Sequence[Row], requests: Mapping[str, Request]) -> list[Row]:
+    """What a person has seen comes first, and what a replay brought last: it takes no place that was filled."""
     settings = work.config.generate_qa
-    return select_rows(rows, settings.quotas.by_type, settings.max_per_paper, work.config.run.seed)
+
+    def rank(row: Row) -> int:
+        return 0 if row["review"] is not None else 1 if requests[row["request_id"]].attempt == 0 else 2
+
+    return select_rows(rows, settings.quotas.by_type, settings.max_per_paper, work.config.run.seed, rank)
 
 
 def _conversations(work: RowsWork, kept: Sequence[Row], pool: Pool) -> list[Row]:
@@ -147,7 +166,7 @@ class DistractorMiner:
         own_split = self._splits[row["doc_id"]]
 
         def fits(passage: Passage) -> bool:
-            if passage.chunk_id in gold:
+            if passage.chunk_id in gold or (not row["answerable"] and answered_by(row["question"], [passage.text])):
                 return False
             return own_split != "train" or self._splits.get(passage.doc_id) == "train"
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from qa_core.artifacts import Artifact
-from qa_core.config import LecternConfig
-from qa_core.dataset.reply_log import ReplyLog
+from qa_core.config import LecternConfig, QuestionType, TeacherSettings
+from qa_core.dataset.reply_log import Reply, ReplyLog, is_transient
 from qa_core.dataset.splits import split_documents
+from qa_core.dataset.wording import prompt_version
 from qa_core.manifest import flatten
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ class RowsWork:
     @property
     def identity(self) -> Row:
         """What of the teacher decides its replies."""
-        return identity(self.config)
+        return identity(self.config.generate_qa.teacher, self.config.run.seed)
 
     def chunks(self) -> dict[str, Row]:
         """Rows of ``CHUNKS`` by id, in the papers' order."""
@@ -80,9 +81,30 @@ SIDE_CPUS = 0.1
 """Reading and writing wait for disks; a whole CPU for them would starve the workers of a small machine."""
 
 
-def identity(config: LecternConfig) -> Row:
-    """The teacher's settings without ``compute``, and the seed."""
-    return {**flatten(config.generate_qa.teacher.model_dump(mode="json")), "seed": config.run.seed}
+_DECIDES_NO_REPLY = {"context_tokens", "max_model_len", "tensor_parallel_size", "pipeline_parallel_size"} | {
+    f"engine_kwargs.{name}"
+    for name in (
+        "gpu_memory_utilization",
+        "enforce_eager",
+        "max_num_seqs",
+        "max_num_batched_tokens",
+        "enable_prefix_caching",
+    )
+}
+"""How a model is fitted into its machine; the prompt, which the context may shorten, is hashed with every request."""
+
+
+def identity(teacher: TeacherSettings, seed: int) -> Row:
+    """What decides a reply beside the prompt: the model and its sampling."""
+    settings = flatten(teacher.model_dump(mode="json"))
+    kept = {key: value for key, value in settings.items() if key not in _DECIDES_NO_REPLY}
+    frames = {"frames": [prompt_version("template", kind) for kind in get_args(QuestionType)]}
+    return {**kept, "seed": seed, **(frames if teacher.engine == "template" else {})}
+
+
+def is_open(reply: Reply | None) -> bool:
+    """Whether a request has to be sent: it has no reply, or failed for a reason of the moment."""
+    return reply is None or is_transient(reply["error"])
 
 
 def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:

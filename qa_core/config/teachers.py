@@ -26,10 +26,11 @@ class VllmCompute(Section):
 
     concurrency: int = Field(1, ge=1)
     """Replicas of the engine."""
-    batch_size: int = Field(32, ge=1)
-    """Requests handed to a replica at a time; a killed run asks at most this many again for each replica."""
+    batch_size: int = Field(16, ge=1)
+    """Requests handed to a replica at a time. Their replies are kept when the whole batch is answered."""
     max_concurrent_batches: int = Field(8, ge=1)
-    """Batches a replica holds at once, so that the engine never waits for the next one."""
+    """Batches a replica holds at once, so that the engine never waits for the next one. A killed run asks those that
+    were not whole again: at most this many for each replica, and one if this is 1."""
     placement_group_config: dict[str, Any] | None = None
     """Resources of a replica; ``{bundles: [{CPU: 1}]}`` is a replica without a GPU. One GPU per parallel rank when
     empty."""

@@ -16,6 +16,7 @@ from qa_core.dataset.checks.json_object import encodable, find_object
 from qa_core.dataset.checks.rejection import Rejection
 from qa_core.dataset.prompts import fence
 from qa_core.dataset.requests import Request, Source, request_id, schema_text
+from qa_core.manifest import digest
 from qa_core.schemas import Message
 
 _SYSTEM = (
@@ -66,6 +67,11 @@ def judge_request(row: Mapping[str, Any], sources: Sequence[Source], *, teacher:
         messages=tuple(messages),
         response_schema=schema_text(_SCHEMA),
     )
+
+
+def prompt_version() -> str:
+    """Content hash of the wording in which a row is judged."""
+    return digest([_SYSTEM, _MARKS, _ANSWERED, _UNANSWERED, _SCHEMA])[:12]
 
 
 def verdict(reply_text: str, settings: JudgeSettings) -> Rejection | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ Chunk = Mapping[str, Any]
 _PARTNERS = 3
 """Of each passage: the nearest one often speaks of the same thing without saying anything that can be compared."""
 _FIRST_LOOK = 16
-_AT_A_TIME = 1024
+_AT_A_TIME = 256
 
 
 def pairs_across_papers(
@@ -27,34 +27,27 @@ def pairs_across_papers(
         chunks: by id; passages of the index that are not among them are not paired.
         split_of: split of each paper's ``doc_id``.
     """
-    found: dict[tuple[str, str], float] = {}
-    ids = index.chunk_ids
-    for start in range(0, len(ids), _AT_A_TIME):
-        some = ids[start : start + _AT_A_TIME]
-        for chunk_id, vector in zip(some, index.vectors(start, len(some)), strict=True):
-            for partner, similarity in (
-                _partners(index, chunks, split_of, chunk_id, vector) if chunk_id in chunks else ()
-            ):
-                first, second = sorted((chunk_id, partner))
-                found[first, second] = similarity
+    papers = [chunks[chunk_id]["doc_id"] if chunk_id in chunks else None for chunk_id in index.chunk_ids]
+    splits = [split_of[paper] if paper is not None else None for paper in papers]
+    waiting = np.array([position for position, paper in enumerate(papers) if paper is not None], dtype=np.int64)
+    found: dict[tuple[int, int], float] = {}
+    k = _FIRST_LOOK
+    while len(waiting):
+        poor = []
+        for start in range(0, len(waiting), _AT_A_TIME):
+            some = waiting[start : start + _AT_A_TIME]
+            for position, ids, similarities in zip(some, *index.neighbours(some, k), strict=True):
+                fits = (ids >= 0) & [_fit(papers, splits, position, other) for other in ids]
+                for other, similarity in list(zip(ids[fits], similarities[fits], strict=True))[:_PARTNERS]:
+                    found[min(position, other), max(position, other)] = float(similarity)
+                if fits.sum() < _PARTNERS:
+                    poor.append(position)
+        # Their own paper's passages stood in the way: look further, as far as there is anything to see.
+        waiting, k = np.array(poor if k < len(index) else [], dtype=np.int64), 4 * k
     nearest = sorted(found, key=lambda pair: (-found[pair], pair))
-    return [(chunks[first], chunks[second]) for first, second in nearest]
+    return [(chunks[index.chunk_ids[first]], chunks[index.chunk_ids[second]]) for first, second in nearest]
 
 
-def _partners(
-    index: PassageIndex, chunks: Mapping[str, Chunk], split_of: Mapping[str, str], chunk_id: str, vector: np.ndarray
-) -> list[tuple[str, float]]:
-    """The nearest chunks that fit, with their similarity; fewer, or none, when there are no more."""
-    own, looked_at, k = chunks[chunk_id]["doc_id"], 0, _FIRST_LOOK
-    partners: list[tuple[str, float]] = []
-    while looked_at < len(index) and len(partners) < _PARTNERS:
-        hits = index.search(vector, k)
-        partners += [
-            (passage.chunk_id, passage.similarity)
-            for passage in hits[looked_at:]
-            if passage.doc_id != own and split_of.get(passage.doc_id) == split_of[own] and passage.chunk_id in chunks
-        ]
-        if len(hits) < k:
-            break
-        looked_at, k = len(hits), k * 4
-    return partners[:_PARTNERS]
+def _fit(papers: Sequence[str | None], splits: Sequence[str | None], position: int, other: int) -> bool:
+    """Whether a passage may be the partner of another: of another paper in the same split."""
+    return papers[other] is not None and papers[other] != papers[position] and splits[other] == splits[position]

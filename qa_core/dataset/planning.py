@@ -9,7 +9,7 @@ from typing import Any
 
 from qa_core.config import GenerateQASettings, QuestionType
 from qa_core.dataset.prompts import build_request, fit
-from qa_core.dataset.quotas import in_turns
+from qa_core.dataset.quotas import draw, in_turns
 from qa_core.dataset.requests import CountTokens, Request, Source
 
 Chunk = Mapping[str, Any]
@@ -20,6 +20,8 @@ _TEMPLATE_ROWS_PER_REQUEST = 0.1
 """The same for one request to the template teacher: most passages fit no rule, and asking them costs nothing."""
 _MARGIN = 1.15
 """More is asked than the expected yield needs, as a round costs more than a few requests."""
+_GROWTH = 3
+"""Most requests of a round for each one asked before."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,11 @@ class Sites:
     def of(
         cls, chunks: Sequence[Chunk], pairs: Sequence[tuple[Chunk, Chunk]], kinds: Sequence[str], seed: int
     ) -> Sites:
-        """One order of chunks for all types: the requests about one passage can then follow each other."""
-        single = [(chunk,) for chunk in in_turns(chunks, seed, _paper, _id)]
-        double = in_turns(pairs, seed, lambda pair: _paper(pair[0]), lambda pair: _id(pair[0]) + _id(pair[1]))
+        """One order of chunks for all types: the requests about one passage can then follow each other. Of a paper's
+        pairs the earlier ones come first."""
+        single = [(chunk,) for chunk in in_turns(chunks, seed, _paper, lambda chunk: draw(seed, _id(chunk)))]
+        ranked = enumerate(pairs)
+        double = [pair for _, pair in in_turns(ranked, seed, lambda item: _paper(item[1][0]), lambda item: item[0])]
         return cls({kind: double if kind == "comparative" else single for kind in kinds})
 
 
@@ -67,9 +71,11 @@ def expected_rows(settings: GenerateQASettings) -> float:
 
 def _wanted(demand: Demand, kind: str, expected: float) -> int:
     missing = demand.missing.get(kind, 0)
-    # One request of the expected yield is mixed in, so that a poor start does not ask for the whole corpus at once.
+    # One request of the expected yield is mixed in: a few poor replies are no measure yet.
     per_request = (demand.accepted.get(kind, 0) + expected) / (demand.asked.get(kind, 0) + 1)
-    return math.ceil(_MARGIN * missing / per_request)
+    wanted = math.ceil(_MARGIN * missing / per_request)
+    # Where hardly anything is accepted more of the same would be as bad: no round asks far more than all before it.
+    return min(wanted, max(_GROWTH * demand.asked.get(kind, 0), math.ceil(_MARGIN * missing / expected)))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,10 @@ _RULES = (
 )
 
 
+_TEMPLATE_TOKENS, _FEEDBACK_TOKENS = 32, 64
+"""More than any chat template in use adds to two turns, and more than the reasons of a replay."""
+
+
 def response_schema(num_questions: int) -> dict[str, Any]:
     """JSON schema of a reply. Lengths are bounded, as small models otherwise fill the rest of it with blanks."""
     quote = {
@@ -123,8 +127,8 @@ def ask_messages(
 
 
 def fence(number: int, source: Source) -> str:
-    """``source`` between marks that stand nowhere in it: they carry a hash of the text."""
-    mark = f"{number} {digest([source.title, source.text])[:8]}"
+    """``source`` between marks that cannot stand in it: they carry a hash of all that is inside."""
+    mark = f"{number} {digest([source.title, source.prefix, source.text])[:8]}"
     heading = f"Paper: {source.title}\nPlace: {source.prefix or source.title}"
     return f"<passage {mark}>\n{heading}\n\n{source.text}\n</passage {mark}>"
 
@@ -135,8 +139,7 @@ def fit(
     """``sources`` shortened so that the whole prompt is within ``budget`` tokens; None when that leaves no text."""
     bare = [Source(**{**vars(source), "text": ""}) for source in sources]
     fixed = sum(count_tokens(message["content"]) for message in ask_messages(question_type, bare, num_questions))
-    # A chat template adds its marks to each turn; 32 is more than any in use adds to two turns.
-    left = budget - fixed - 32
+    left = budget - fixed - _TEMPLATE_TOKENS - _FEEDBACK_TOKENS
     if left <= 0:
         return None
     fitted = [shorten(source, left // len(sources), count_tokens) for source in sources]
@@ -145,5 +148,6 @@ def fit(
 
 def prompt_version(question_type: QuestionType) -> str:
     """Content hash of the wording in which a type is asked, so that a row tells how it was asked."""
-    wording = [SYSTEM, INSTRUCTIONS[question_type], _RULES, response_schema(1)]
-    return digest(wording)[:12]
+    anything = Source(chunk_id="", doc_id="", title="title", kind="prose", prefix="place", start_char=0, text="text")
+    wording = [ask_messages(question_type, [anything], number) for number in (1, 2)]
+    return digest([wording, response_schema(1)])[:12]

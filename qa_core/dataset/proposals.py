@@ -28,7 +28,7 @@ class Proposal:
 
 
 def reply_text(proposals: list[Proposal]) -> str:
-    """A reply in the form that ``prompts.RESPONSE_SCHEMA`` asks for."""
+    """A reply in the form that ``prompts.response_schema`` asks for."""
     pairs = [
         {
             "question": proposal.question,

@@ -20,10 +20,12 @@ Row = Mapping[str, Any]
 Replays = dict[str, list[str]]
 """``request_id`` of the first attempt -> for each further attempt, why the one before was rejected."""
 
-TEACHERS_FAULT = ("reply", "schema", "stands_alone", "evidence", "grounding", "judge")
+TEACHERS_FAULT = ("schema", "stands_alone", "evidence", "grounding", "judge")
 """Steps of the funnel that another reply may pass; duplicates, quotas and a person's decision are final."""
-_NO_FAULT = "no_pairs"
-"""A reply that says there is nothing to ask about the passage."""
+_BAD_REPLIES = ("refused", "refusal", "empty_reply", "cut_off")
+"""What of the step ``reply`` is the teacher's doing; where nothing came, every run asks again by itself."""
+_NO_FAULT = ("no_pairs", "judge_failed")
+"""Nothing to ask about the passage, or nobody who judged."""
 _MOST_REASONS = 4
 
 
@@ -64,17 +66,14 @@ def with_rejected(replays: Replays, rejected: Iterable[Row]) -> tuple[Replays, i
     reasons: dict[str, list[str]] = defaultdict(list)
     for row in rejected:
         is_latest = row["attempt"] == len(replays.get(row["request_id"], ()))
-        is_fault = row["stage"] in TEACHERS_FAULT and row["reason"] != _NO_FAULT
-        if is_fault and row["request_id"] and is_latest:
-            reasons[row["request_id"]].append(_in_words(row))
+        is_fault = row["stage"] in TEACHERS_FAULT and row["reason"] not in _NO_FAULT
+        if (is_fault or row["reason"] in _BAD_REPLIES) and row["request_id"] and is_latest:
+            # Not the detail: it may quote the paper, whose words must stay inside the fence.
+            reasons[row["request_id"]].append(row["reason"].replace("_", " "))
     longer = {name: list(attempts) for name, attempts in replays.items()}
     for name, said in reasons.items():
         longer.setdefault(name, []).append("; ".join(dict.fromkeys(said[:_MOST_REASONS])))
     return longer, len(reasons)
-
-
-def _in_words(row: Row) -> str:
-    return f"{row['reason'].replace('_', ' ')} ({row['detail']})" if row["detail"] else row["reason"].replace("_", " ")
 
 
 def _path(store: RunStore) -> str:

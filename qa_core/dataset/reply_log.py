@@ -55,7 +55,8 @@ class ReplyLog:
     def read(self, request_ids: Container[str] | None = None) -> dict[str, Reply]:
         """``request_id`` -> reply, of all requests or of those in ``request_ids``.
 
-        Of several replies to one request the oldest without an error counts, or the oldest.
+        Of several replies to one request the oldest without an error counts; or else the latest that says something
+        about the request; or else the latest.
 
         Raises:
             UserError: a line that is not the last of its file cannot be read.
@@ -63,7 +64,7 @@ class ReplyLog:
         found: dict[str, Reply] = {}
         for reply in self._replies(request_ids):
             known = found.get(reply["request_id"])
-            if known is None or (known["error"] and not reply["error"]):
+            if known is None or _worth(reply) > _worth(known) or (reply["error"] and _worth(reply) == _worth(known)):
                 found[reply["request_id"]] = reply
         return found
 
@@ -87,12 +88,15 @@ class ReplyLog:
         return sum(_load(line) is None for path in self._files() for line in [self._last_line(path)] if line)
 
     def _replies(self, request_ids: Container[str] | None = None, account: str = "") -> Iterator[Reply]:
+        filesystem, _ = self._open()
         for path in self._files():
             if not account or path.rpartition("/")[2].startswith(f"{account}-"):
-                yield from self._replies_in(path, request_ids)
+                yield from self._replies_in(filesystem, path, request_ids)
 
-    def _replies_in(self, path: str, request_ids: Container[str] | None) -> Iterator[Reply]:
-        with self._open()[0].open_input_stream(path, compression=None) as stream:
+    def _replies_in(
+        self, filesystem: pafs.FileSystem, path: str, request_ids: Container[str] | None
+    ) -> Iterator[Reply]:
+        with filesystem.open_input_stream(path, compression=None) as stream:
             for number, line in enumerate(io.BufferedReader(stream), start=1):
                 if request_ids is not None and not _may_be_in(line, request_ids):
                     continue
@@ -215,6 +219,11 @@ class _Segments:
 def is_transient(error: str) -> bool:
     """Whether a reply with this ``error`` leaves the request worth asking again."""
     return error.partition(":")[0] in TRANSIENT_ERRORS
+
+
+def _worth(reply: Reply) -> int:
+    """A whole reply above an error of its request above an error of the moment."""
+    return 2 if not reply["error"] else 0 if is_transient(reply["error"]) else 1
 
 
 def _load(line: bytes) -> Reply | None:

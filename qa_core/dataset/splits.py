@@ -5,7 +5,6 @@ Papers that share many of their phrases, such as two versions of one, are one fa
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from qa_core.config import SplitFractions
 from qa_core.corpus.dedup import NUM_HASHES
+from qa_core.dataset.quotas import draw
 from qa_core.errors import UserError
 
 Signature = Sequence[int] | np.ndarray
@@ -32,7 +32,7 @@ def split_documents(signatures: Mapping[str, Signature | None], fractions: Split
     unless nothing else is left for them. Every split gets a paper, and two from ten papers on as far as the families
     allow; fewer than three families are a :class:`UserError`.
     """
-    families = sorted(_families(signatures, fractions.together_similarity), key=lambda family: _draw(seed, family[0]))
+    families = sorted(_families(signatures, fractions.together_similarity), key=lambda family: draw(seed, family[0]))
     if len(families) < len(_NAMES):
         raise _too_few(len(signatures), len(families))
     sizes = _sizes(len(signatures), fractions)
@@ -102,10 +102,6 @@ def _alike(signatures: Sequence[np.ndarray], similarity: float) -> Iterator[tupl
 
 def _count(families: Iterable[list[str]]) -> int:
     return sum(map(len, families))
-
-
-def _draw(seed: int, paper: str) -> str:
-    return hashlib.sha256(f"{seed}\0{paper}".encode()).hexdigest()
 
 
 def _too_few(papers: int, families: int) -> UserError:

@@ -45,7 +45,7 @@ def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, se
         "bootstrap_samples": settings.bootstrap_samples,
         "bleu_signature": scores[settings.modes[0]].bleu_signature,
         "overall": {mode: _intervals(bootstrap, score.statistics) for mode, score in scores.items()},
-        "by_question_type": _by_question_type(by_mode, settings, seed),
+        "by_question_type": _by_question_type(answerable, settings, seed),
         "cut_off": {mode: sum(row["finish_reason"] == "length" for row in rows) for mode, rows in by_mode.items()},
     }
     if {"rag", "standalone"} <= scores.keys():

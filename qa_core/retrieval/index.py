@@ -124,12 +124,21 @@ class PassageIndex:
         """Of every passage, in the order of the vector ids."""
         return self._passages["chunk_id"].to_pylist()
 
-    def vectors(self, start: int, count: int) -> np.ndarray:
-        """Stored vectors, float32 ``[count, dimension]``; what is left of them where the factory compresses."""
+    def neighbours(self, positions: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ids int64 and similarities float32, both ``[n, k]``, of the passages nearest to those at ``positions``.
+
+        Best first, the passage itself among them; the id is -1 where there are no more.
+        """
+        vectors = np.stack([self._vector(int(position)) for position in positions])
+        similarities, ids = self._index.search(vectors, min(k, len(self)))
+        return ids, similarities
+
+    def _vector(self, position: int) -> np.ndarray:
+        """What is stored, float32 ``[dimension]``; a factory that compresses has lost some of it."""
         inverted = faiss.try_extract_index_ivf(self._index)
-        if inverted is not None:  # an inverted file finds a vector by its id only through this map
-            inverted.make_direct_map()
-        return self._index.reconstruct_n(start, count)
+        if inverted is not None:
+            inverted.make_direct_map()  # it finds a vector by its id only through this map, which is made once
+        return self._index.reconstruct(position)
 
     def search(self, vector: np.ndarray, k: int) -> list[Passage]:
         """The ``k`` nearest passages (fewer when the index is smaller), best first, equals in passage order."""

@@ -63,27 +63,29 @@ def _question(found: Match, first: str, second: str) -> str | None:
     """Two statements that only share a matter are each asked for what they say of it; None where that fails."""
     if found.frame in ("statements", "both"):
         about = set(stem_words(found.matter))
-        asked = [
-            question
-            for statement, name in ((found.one, first), (found.other, second))
-            if (question := _asked(statement, about, name))
-        ]
-        naming = sum(not about.isdisjoint(stem_words(question)) for question in asked)
-        # One shared word is enough only where both questions are about it.
-        if len(asked) == 2 and naming >= (2 if found.score[0] == 0 and len(about) == 1 else 1):
-            return _FRAMES["both"].format(one=asked[0], other=asked[1])
+        asked = _best_question(found.one, about), _best_question(found.other, about)
+        # The looser the relation, the more it takes to show that both questions are about one matter.
+        naming = sum(question is not None and not about.isdisjoint(stem_words(question)) for question in asked)
+        if asked[0] and asked[1] and naming >= (1 if found.score[0] > 1 else 2):
+            return _FRAMES["both"].format(one=_put_to(asked[0], first), other=_put_to(asked[1], second))
     if found.frame == "both":
         return None
     return _FRAMES[found.frame].format(first=first, second=second, matter=found.matter)
 
 
-def _asked(statement: Statement, about: set[str], name: str) -> str | None:
-    """The question to the statement alone that is best to judge, one about the matter first, with its paper's name."""
+def _best_question(statement: Statement, about: set[str]) -> str | None:
+    """The question to the statement alone that is best to judge; one about the matter before any other."""
     fit = [(kind, question) for kind, question in questions(statement) if not _STAND_INS.search(question)]
-    if not fit:
-        return None
-    _, best = min(fit, key=lambda asked: (about.isdisjoint(stem_words(asked[1])), _PREFERRED.index(asked[0])))
-    return best.replace(PAPER, name) if PAPER in best else f"according to {name}, {best}"
+    best = min(
+        fit,
+        key=lambda asked: (about.isdisjoint(stem_words(asked[1])), _PREFERRED.index(asked[0])),
+        default=None,
+    )
+    return best[1] if best else None
+
+
+def _put_to(question: str, name: str) -> str:
+    return question.replace(PAPER, name) if PAPER in question else f"according to {name}, {question}"
 
 
 def _said(statement: Statement, name: str) -> str:

@@ -23,7 +23,7 @@ _FRAMES = FRAMES["factual"]
 _VAGUE_OBJECT = re.compile(
     rf"{NUMBER}|(?:only|for|in|at|on|with|no|not|to|that|by|as|from|into|over|what|how|it|them) "
     r"|(?:the|its|their|an?) (?:problem|question|method|effect|idea|network|others?)(?: |$)"
-    r"|(?:more|several|many|some|two|three) [a-z -]+$"
+    r"|(?:more|several|many|some|two|three) [a-z-]+(?: [a-z-]+)?$"
 )
 _TELLING_TAIL = re.compile(
     r"(.+?) ((?:into|by|to|as|at|on|in|for|during|below|above|under|instead of|when|if|while) .+)"
@@ -46,7 +46,7 @@ _PARTICLES = {"consist": "of", "depend": "on", "rely": "on", "suffer": "from"}
 def factual(statement: Statement) -> Iterator[str]:
     yield from _attributions(statement.text)
     clause = parse_clause(COORDINATED.split(statement.text)[0])
-    if clause is not None:
+    if clause is not None and not clause.subject.startswith("no "):
         for rule in (_contents, _results, _duties, _recommendations, _places, _agents):
             for question in rule(clause):
                 yield clause.ask(question)
@@ -87,7 +87,8 @@ def _duties(clause: Clause) -> Iterator[str]:
     """*a sharded checkpoint must record how tensors were divided*"""
     verb, _, rest = clause.predicate.partition(" ")
     known = (CONTENT_VERBS | DUTY_VERBS) - _PARTICLES.keys()
-    if clause.auxiliary in ("must", "should") and verb in known and rest and not _VAGUE_OBJECT.match(rest):
+    told = rest.startswith("how ") or (rest and not _VAGUE_OBJECT.match(rest))
+    if clause.auxiliary in ("must", "should") and verb in known and told:
         verb = f"{verb} {_tail(rest)}".strip()
         yield _FRAMES["duty"].format(modal=clause.auxiliary, subject=clause.subject, verb=verb)
 
@@ -117,7 +118,7 @@ def _agents(clause: Clause) -> Iterator[str]:
     if clause.verb not in AGENT_VERBS or clause.lead or _VAGUE_TARGET.match(target):
         return
     whole = re.search(r" (?!and|or|where)[^ ]+$", target)
-    if whole and is_noun_phrase(clause.subject) and not re.match(r"no |(?:the|each|every) [a-z-]+$", clause.subject):
+    if whole and is_noun_phrase(clause.subject) and not re.fullmatch(r"(?:the|each|every) [a-z-]+", clause.subject):
         yield _FRAMES["agent"].format(predicate=f"{AGENT_VERBS[clause.verb]} {target}")
 
 

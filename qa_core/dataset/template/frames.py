@@ -68,7 +68,7 @@ FRAMES: dict[QuestionType, dict[str, str]] = {
         "concluded": "According to {paper}: {statement}",
     },
     "unanswerable": {
-        "answer": "The paper does not say {missing}; it only states that {statement}.",
+        "answer": "The paper does not say {missing}; it does say that {statement}.",
         **{attribute.name: attribute.question for attribute in ATTRIBUTES},
     },
 }

@@ -127,6 +127,8 @@ ACTING_VERBS = _words("""
     select send shard sort split start store sum walk
 """)
 """What a method does in one of its steps."""
+TELLING_ACTS = _words("arrange assign compare copy divide hash map partition sample search send sort split sum")
+"""One of them tells how the whole method goes."""
 METHOD_VERBS = _words("""
     assign build check choose compress compute connect control cover describe detect divide drive encode estimate
     express find group identify judge limit link map measure model organise partition place rank reconstruct recover

@@ -17,7 +17,7 @@ from qa_core.dataset.template.lexicon import (
     MEASURES,
     UNITS,
 )
-from qa_core.dataset.template.patterns import COORDINATED, NUMBER, PEOPLE, PREPOSITIONS, TAIL, VAGUE_WORK
+from qa_core.dataset.template.patterns import COORDINATED, NUMBER, PEOPLE, PREPOSITIONS, TAIL, VAGUE_SUBJECT, VAGUE_WORK
 from qa_core.dataset.template.sentences import Statement
 
 _FRAMES = FRAMES["numeric"]
@@ -112,7 +112,7 @@ def _changes(clause: Clause) -> Iterator[str]:
 def _moves(clause: Clause) -> Iterator[str]:
     """*the overhead falls to 2.6%*"""
     goes = _GOES.match(clause.object)
-    if goes and clause.verb in GOING_VERBS:
+    if goes and clause.verb in GOING_VERBS and not VAGUE_SUBJECT.fullmatch(clause.subject):
         verb = f"{clause.verb} from {goes[1]}" if goes[1] else clause.verb
         yield _FRAMES["target"].format(do=clause.do, subject=clause.subject, verb=verb)
 

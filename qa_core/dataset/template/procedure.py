@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 from qa_core.dataset.template.clauses import Clause, parse_clause
 from qa_core.dataset.template.frames import FRAMES
-from qa_core.dataset.template.lexicon import ACTING_VERBS, DIVIDING_VERBS, METHOD_VERBS
+from qa_core.dataset.template.lexicon import (
+    ACTING_VERBS,
+    BASE_OF_THIRD_PERSON,
+    DIVIDING_VERBS,
+    METHOD_VERBS,
+    TELLING_ACTS,
+)
 from qa_core.dataset.template.patterns import COORDINATED
 from qa_core.dataset.template.sentences import Statement
 
@@ -31,8 +37,9 @@ _NAMES_A_METHOD = re.compile(
     r"^[^ ]*[A-Z]|(?:ing|tion|ment|search|choice|robin|connections|lookup|reduce|fusion|hash|-[a-z]+)$"
 )
 _VAGUE_OBJECT = re.compile(
-    r"(?:the|this|that|an?|its|each) (?:problem|effect|issue|cost|others?|term|range|result|most)s?"
+    r"(?:the|this|that|an?|its|each) (?:(?:problem|effect|issue|cost|other|term|result|most)s?|range(?: of .+)?)"
 )
+_NEXT_ACTION = re.compile(r"(?:,? (?:and|but) (?:then |therefore )?(?=[a-z]+s )|, )")
 _FIRST = re.compile(r"(?:therefore )?first [a-z]+ .+")
 
 
@@ -60,8 +67,12 @@ def _means(text: str) -> Iterator[str]:
 
 def _working(text: str) -> Iterator[str]:
     """*First-fit decreasing sorts the items and puts each one into the first bin with room.*"""
-    clause = parse_clause(re.split(r"(?:,? (?:and|but) (?:then |therefore )?(?=[a-z]+s )|, )", text, maxsplit=1)[0])
+    first, *rest = _NEXT_ACTION.split(text, maxsplit=1)
+    clause = parse_clause(first)
     if clause is None or clause.lead or clause.verb not in ACTING_VERBS or len(clause.object.split(" ")) < 4:
+        return
+    then = BASE_OF_THIRD_PERSON.get(rest[0].split(" ")[0]) if rest else None
+    if then not in ACTING_VERBS and clause.verb not in TELLING_ACTS:
         return
     if not _ACTOR.match(clause.subject) and _NAMES_A_METHOD.search(clause.subject):
         yield _FRAMES["working"].format(do=clause.do, subject=clause.subject)

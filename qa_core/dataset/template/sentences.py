@@ -14,19 +14,22 @@ from qa_core.dataset.template.patterns import PEOPLE
 PAPER = "\ue000"
 """Stands for the paper's name in ``Statement.text``: a private-use character, so that no rule reads words in it."""
 
+_LONGEST = 600
+"""Characters of a sentence: more are a run of text that is none, which the patterns would take long over."""
 _LIST_MARKER = re.compile(r"(?:[-*+]|\d+[.)])\s+")
 _CITATION = re.compile(r"\s*\[\d+\](?:,\s*\[\d+\])*")
-_ONE_SENTENCE = re.compile(rf"[A-Z{PAPER}](?:(?![\w)]{{2}}\. [a-z]).)*\.$")
+_ONE_SENTENCE = re.compile(rf"(?:[A-Z{PAPER}]|[a-z]+[A-Z])(?:(?![\w)]{{2}}\. [a-z]).)*\.$")
 _UNREADABLE = re.compile(r"\$\$|```|\n\s*\||!\[|\]\(|<[a-z/]")
 _POINTS_AWAY = re.compile(
     r"\b(?:Table|Figure|Fig\.|Equation|Eq\.|Section|Algorithm|Listing|Appendix)\s+\d"
     r"|\b(?:shown|listed|described|given|see) (?:above|below)"
     r"|\b(?:above|below)(?:[.,)]| (?:is|are|shows?|gives?|into|and)\b)"
     r"|\bthe (?:above|following|former|latter)\b|\bas follows\b|\b[Tt](?:his|hese) [a-z]"
-    r"|(?<!other )\bsuch (?!as\b)[a-z]|\b(?:of|in|on|for|with|by|from|to|under|after|before) that (?!of\b)[a-z]+\b"
+    r"|(?<!other )\bsuch (?!as\b)[a-z]"
     r"|\b(?:companion|the two|both) papers?\b|\bone of those\b|\b[A-Z]\. [A-Z][a-z]+ [a-z]"
 )
 """Needs another place of the paper; the last line is a sentence border that an initial hid."""
+_OF_THAT = re.compile(r"\b(?:of|in|on|for|with|by|from|to|under|after|before) that (?!of\b)([a-z]+)\b")
 _ABOUT_THE_PAPER = re.compile(
     r"(?:The (?:survey|present paper|paper|code|sections?|(?:next|closing|worked) [a-z]+)|In the example|"
     r"(?:An?|The|Numerical|All|Worked) (?:numerical |worked )?(?:examples?|figures?|timings?)|"
@@ -80,7 +83,8 @@ A rule says nothing rather than something doubtful: a corpus has more sentences 
 
 def quoted(title: str) -> str:
     """A paper's name in running text: its title up to the colon, in quotation marks."""
-    return f'"{title.split(": ")[0]}"'
+    name = " ".join(title.split(": ")[0].split()).replace('"', "'")
+    return f'"{name}"'
 
 
 @lru_cache(maxsize=1024)
@@ -136,13 +140,22 @@ def plain_text(raw: str) -> str:
 
 def _clean(text: str, start: int, end: int) -> tuple[str, int, int] | None:
     """The sentence without marker, citations and line breaks, and its span; None when it cannot stand in an answer."""
+    if end - start > _LONGEST:
+        return None
     raw = text[start:end]
     if marker := _LIST_MARKER.match(raw):
         start, raw = start + marker.end(), raw[marker.end() :]
     sentence = _in_third_person(plain_text(raw))
-    if not _ONE_SENTENCE.match(sentence) or _UNREADABLE.search(raw) or _POINTS_AWAY.search(sentence):
+    if not _ONE_SENTENCE.match(sentence) or _UNREADABLE.search(raw) or _points_away(sentence):
         return None
     return sentence, start, end
+
+
+def _points_away(sentence: str) -> bool:
+    """Whether ``sentence`` needs another one; *the keys of that server* does not where the server stands before it."""
+    return _POINTS_AWAY.search(sentence) is not None or any(
+        match[1] not in sentence[: match.start()] for match in _OF_THAT.finditer(sentence)
+    )
 
 
 def _in_third_person(sentence: str) -> str:

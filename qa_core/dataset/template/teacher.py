@@ -33,7 +33,7 @@ _OPEN_ENDED = re.compile(
     r"(?:why|what did|what happens|what does .+ do (?:if|when)|where|how (?:is|are|can|should|must)) "
     r"|what (?!does|is|was|has)[a-z]+s "
 )
-_TELLING_WORDS = 10
+_TELLING_WORDS = 14
 """An open-ended question of fewer words seldom names what it is about, unless one of them is a name or a number."""
 _ONE_OF_MANY = re.compile(
     r"\b(?:do|does|is|are|can|must|should) (?:(?:each|every|one|another|all|some|the) (?!(?:[\w-]+ ){1,4}of )"

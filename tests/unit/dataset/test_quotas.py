@@ -39,7 +39,14 @@ def test_no_paper_gives_more_than_its_share_and_no_type_takes_it_all() -> None:
 
 def test_what_a_person_accepted_comes_before_all_others() -> None:
     seen = [{**row, "review": "accepted"} if row["qa_id"] == "factual-33" else row for row in rows(factual=40)]
-    assert "factual-33" in {row["qa_id"] for row in select_rows(seen, {"factual": 1}, None, seed=17)}
+    first = lambda row: int(row["review"] is None)  # noqa: E731
+    assert "factual-33" in {row["qa_id"] for row in select_rows(seen, {"factual": 1}, None, 17, first)}
+
+
+def test_a_row_of_lower_rank_keeps_its_place_also_against_another_type() -> None:
+    both = rows(papers=1, factual=20, numeric=20)
+    kept = select_rows(both, {"factual": 9, "numeric": 9}, 1, 17, lambda row: int(row["qa_id"] != "numeric-7"))
+    assert [row["qa_id"] for row in kept] == ["numeric-7"]
 
 
 def test_the_choice_depends_on_the_seed_and_not_on_the_order() -> None:
@@ -52,7 +59,7 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order() -> None:
 @given(st.lists(st.integers(0, 5), max_size=60), st.integers(0, 9))
 def test_turns_keep_every_item_and_never_serve_a_group_twice_before_another_once(groups: list[int], seed: int) -> None:
     items = list(enumerate(groups))
-    ordered = in_turns(items, seed, lambda item: item[1], lambda item: str(item[0]))
+    ordered = in_turns(items, seed, lambda item: item[1], lambda item: item[0])
     assert sorted(ordered) == items
     served: Counter[int] = Counter()
     for _, group in ordered:
