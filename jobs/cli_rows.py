@@ -23,7 +23,8 @@ def replay_rejected(
 ) -> None:
     """Ask again for the rows that were rejected.
 
-    Each request goes out once more with the reasons; accepted rows stay as they are, and nothing else is asked.
+    Each request goes out once more with the reasons, and what is accepted of the replies is added. Nothing else is
+    asked.
 
     Example: lectern replay-rejected --config qwen2.5-3b
     """

@@ -197,11 +197,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _attribute(
         "typical",
         "quantity",
-        "what was the highest {bare} ever measured in a production system",
-        "what the highest {bare} measured in a production system was",
-        "largest greatest smallest lowest value observed reported recorded",
-        r"\b(?:largest|highest|greatest|smallest|lowest)\b.*\b(?:measured|observed|reported|recorded)\b",
-        r"(?i:\bmeasured\b|\bobserved\b|\breport|\blargest\b|\bhighest\b|\bin production\b)",
+        "what is a typical {bare} in a production system",
+        "what a typical {bare} in a production system is",
+        "usual common average value normally",
+        r"\b(?:typical|usual|common|average)\b",
+        r"(?i:\btypical|\busual|\bcommon|\baverage\b|\bdefault\b|\brecommend|\bmean\b|\bin production\b|\bmeasured\b)",
     ),
     _attribute(
         "spread",

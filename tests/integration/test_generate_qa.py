@@ -187,8 +187,9 @@ def test_a_replay_asks_for_what_was_rejected_and_for_nothing_else(indexed: Path,
         config = config_of(indexed, tmp_path, generate_qa__teacher=teacher, generate_qa__max_rounds=1)
         make(config, "generate-qa")
         store = RunStore.open(config.run.storage, config.run.name)
-        by_teacher = [row for row in rows(config, "qa_rejected") if row["stage"] in ("reply", "schema")]
-        requests = {row["request_id"] for row in by_teacher}
+        sound = {"duplicate", "quota", "review"}
+        faulty = [row for row in rows(config, "qa_rejected") if row["stage"] not in sound and row["reason"] != "no_pairs"]
+        requests = {row["request_id"] for row in faulty}
         kept = {row["qa_id"] for row in rows(config)}
         asked = len(stub.stats()["calls"])
         assert requests

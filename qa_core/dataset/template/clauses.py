@@ -15,6 +15,8 @@ from qa_core.dataset.template.lexicon import (
     CLEAR_IN_THIRD_PERSON,
     CLEAR_VERBS,
     CONNECTIVES,
+    DISCOVERIES,
+    FINDINGS,
     INTRANSITIVE,
     LEADS,
     NEVER_A_SUBJECT,
@@ -27,6 +29,8 @@ _SHOWS_A_VERB = re.compile(r"\d.*|[a-z]+ly|earlier|later|sooner|faster|better|[a
 """What follows a verb and seldom a noun: a number, an adverb or a bare plural."""
 _INSIDE_A_VERB_PHRASE = ADVERBS - {"only", "both", "also", "even", "almost", "much", "mostly", "alone", "still"}
 """Such an adverb inside a subject means that its verb went unnoticed."""
+_PAST_TENSE = DISCOVERIES.keys() | FINDINGS.keys()
+"""So does what somebody did: it was the main verb."""
 _NEVER_LAST = NEVER_A_SUBJECT | LEADS | {"of", "to"}
 _NEVER_FIRST = NEVER_A_SUBJECT | LEADS | {"to", "its", "their"}
 _SECOND_CLAUSE = re.compile(
@@ -85,7 +89,7 @@ def parse_clause(text: str) -> Clause | None:
     if position is None:
         return None
     subject, adverbs = _split_adverbs(words[:position])
-    if not is_noun_phrase(subject) or set(subject.split(" ")) & _INSIDE_A_VERB_PHRASE:
+    if not is_noun_phrase(subject) or set(subject.split(" ")) & (_INSIDE_A_VERB_PHRASE | _PAST_TENSE):
         return None
     clause = _clause(lead, subject, words[position], adverbs, words[position + 1 :])
     return None if _goes_on(clause.predicate, singular=clause.auxiliary != "do") else clause

@@ -32,7 +32,7 @@ def test_the_answer_says_what_is_missing_and_what_is_stated_instead() -> None:
             "A block table is an array that maps logical blocks to physical ones.",
             "who coined|which software libraries",
         ),
-        ("Fan-out is the number of servers that a request contacts.", "who coined|what was the highest fan-out"),
+        ("Fan-out is the number of servers that a request contacts.", "who coined|what is a typical fan-out"),
         (
             "Horovod uses a technique of fused tensors. Soon after, Horovod grew.",
             "who first|in which year|programming language|licence|organisations|version number|operating systems",
