@@ -21,7 +21,7 @@ import json
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.qwen_tokenizer import save_qwen_tokenizer
-from qa_core.config import ChunkSettings, GenerateQASettings, SemanticSegmentation, SentenceTransformersEmbedder
+from qa_core.config import ChunkSettings, SemanticSegmentation, SentenceTransformersEmbedder
 from qa_core.corpus.chunking import Chunker
 from qa_core.corpus.documents import Document, DocumentRejected
 from qa_core.corpus.loading import load_document, read_document
 from qa_core.corpus.packing import passage_text
 from qa_core.corpus.papers import find_papers
 from qa_core.corpus.segmentation import TopicSegmenter
-from qa_core.dataset.teachers import build_teacher
+from qa_core.dataset.checks.evidence import locate
+from qa_core.dataset.checks.parsing import parse
+from qa_core.dataset.checks.rejection import Rejection
+from qa_core.dataset.prompts import build_request
+from qa_core.dataset.requests import Source
+from qa_core.dataset.template.teacher import TemplateTeacher
 from qa_core.evaluation.statistics import DocumentBootstrap, mean_of
 from qa_core.retrieval.embedding import Embedder
 
@@ -100,18 +105,24 @@ def template_questions(folder: str, tokenizer: Path, count: int) -> QuestionSet:
             documents.append(load_document(paper))
         except DocumentRejected as error:
             print(f"left out: {paper.source}: {error.reason}")
-    teacher = build_teacher(GenerateQASettings(), seed=17)
     sections = Chunker(tokenizer, ChunkSettings(max_tokens=100_000, overlap_tokens=0))
     questions = []
     for document in documents:
         for chunk in sections.chunk(document).chunks:
-            questions += [
-                Question(
-                    proposal.question, document.doc_id, [(span.start_char, span.end_char) for span in proposal.evidence]
-                )
-                for proposal in teacher.propose(chunk)
-            ]
+            questions += _asked(Source.from_chunk(chunk))
     return QuestionSet("template", documents, _sample(questions, count), within_paper=False)
+
+
+def _asked(section: Source) -> Iterator[Question]:
+    """What the template teacher asks about one section, of every type that one paper answers."""
+    for kind in _KINDS:
+        request = build_request(kind, [section], teacher={}, num_questions=8)
+        reply = parse(TemplateTeacher(seed=17).reply(request), num_sources=1)
+        for proposal in [] if isinstance(reply, Rejection) else reply.proposals:
+            evidence = locate(proposal.quotes, request.sources)
+            if not isinstance(evidence, Rejection):
+                spans = [(span.start_char, span.end_char) for span in evidence]
+                yield Question(proposal.question, section.doc_id, spans)
 
 
 def qasper_questions(folder: Path, num_papers: int, count: int) -> QuestionSet:

@@ -10,7 +10,7 @@ import numpy as np
 from qa_core.retrieval.index import PassageIndex
 
 Chunk = Mapping[str, Any]
-_PARTNERS = 3
+_PARTNERS = 5
 """Of each passage: the nearest one often speaks of the same thing without saying anything that can be compared."""
 _FIRST_LOOK = 16
 _AT_A_TIME = 256

@@ -16,7 +16,7 @@ Chunk = Mapping[str, Any]
 
 _ROWS_PER_QUESTION = 0.5
 """Accepted rows expected of one question that a language model was asked for, before any reply has told."""
-_TEMPLATE_ROWS_PER_REQUEST = 0.1
+_TEMPLATE_ROWS_PER_REQUEST = 0.03
 """The same for one request to the template teacher: most passages fit no rule, and asking them costs nothing."""
 _MARGIN = 1.15
 """More is asked than the expected yield needs, as a round costs more than a few requests."""

@@ -34,7 +34,7 @@ FEW = {
         "factual": 6, "analytical": 6, "comparative": 2, "hypothetical": 4, "definition": 4, "procedure": 2,
         "numeric": 4, "unanswerable": 3,
     },
-    "generate_qa.min_rows": 10,
+    "generate_qa.min_rows": 10, "generate_qa.max_rounds": 1,
 }  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_a_dry_run_says_what_the_rows_will_cost_and_the_run_compares(indexed: Pa
 
 def test_a_spent_budget_stops_the_stage_and_a_larger_one_goes_on_from_there(indexed: Path, tmp_path: Path) -> None:
     with Stub("--median", "0.01") as stub:
-        teacher = endpoint(stub, budget_tokens=20_000, max_in_flight=2)
+        teacher = endpoint(stub, budget_tokens=6_000, max_in_flight=2)
         config = config_of(indexed, tmp_path, generate_qa__teacher=teacher)
         with pytest.raises(UserError, match=r"the budget is spent with \d+ of 31 rows accepted; every reply is kept"):
             make(config, "generate-qa")
@@ -184,11 +184,13 @@ def test_a_spent_budget_stops_the_stage_and_a_larger_one_goes_on_from_there(inde
 def test_a_replay_asks_for_what_was_rejected_and_for_nothing_else(indexed: Path, tmp_path: Path) -> None:
     with Stub("--median", "0.01", "--failures", "0.4") as stub:
         teacher = endpoint(stub, max_retries=0, timeout_s=2)
-        config = config_of(indexed, tmp_path, generate_qa__teacher=teacher, generate_qa__max_rounds=1)
+        config = config_of(indexed, tmp_path, generate_qa__teacher=teacher)
         make(config, "generate-qa")
         store = RunStore.open(config.run.storage, config.run.name)
         sound = {"duplicate", "quota", "review"}
-        faulty = [row for row in rows(config, "qa_rejected") if row["stage"] not in sound and row["reason"] != "no_pairs"]
+        faulty = [
+            row for row in rows(config, "qa_rejected") if row["stage"] not in sound and row["reason"] != "no_pairs"
+        ]
         requests = {row["request_id"] for row in faulty}
         kept = {row["qa_id"] for row in rows(config)}
         asked = len(stub.stats()["calls"])
@@ -196,10 +198,7 @@ def test_a_replay_asks_for_what_was_rejected_and_for_nothing_else(indexed: Path,
         plan_replay(config, store, QUIET)
         make(config, "generate-qa")
         again = len(stub.stats()["calls"]) - asked
-        transport = {row["request_id"] for row in by_teacher if row["stage"] == "reply"}
-        assert (
-            len(requests) <= again <= len(requests) + len(transport)
-        )  # without any reply the first attempt counts too
+        assert again == len(requests)
         assert {row["qa_id"] for row in rows(config)} & kept
         assert {row["attempt"] for row in rows(config, "qa_rejected")} >= {0, 1}
 
@@ -215,7 +214,7 @@ def test_what_a_person_decided_holds_in_the_next_run(indexed: Path, tmp_path: Pa
     config = config_of(indexed, tmp_path)
     make(config, "generate-qa")
     store = RunStore.open(config.run.storage, config.run.name)
-    good, bad, wrong = rows(config)[:3]
+    good, bad, wrong = [row for row in rows(config) if not row["context_chunk_ids"]][:3]
     append_decision(store, Decision(qa_id=good["qa_id"], decision="accept"))
     append_decision(store, Decision(qa_id=bad["qa_id"], decision="reject", note="trivial"))
     append_decision(

@@ -56,4 +56,6 @@ def _consequence(clause: Clause, condition: str) -> str:
 
 def _is_event(clause: Clause) -> bool:
     """Whether the clause tells of something that happens, rather than of how something is."""
+    if clause.verb in ("help", "suit"):
+        return False
     return bool(clause.verb or clause.auxiliary in ("can", "must", "may", "would") or _HAPPENS.match(clause.predicate))

@@ -48,7 +48,7 @@ def test_a_passage_has_few_partners_however_many_there_are(tmp_path: Path) -> No
     papers = [f"p{i}" for i in range(30)]
     vectors = np.vstack([np.eye(1, 8), np.random.default_rng(1).normal(size=(29, 8))])
     pairs = pairs_across_papers(index_of(tmp_path, vectors, papers), chunks(papers), dict.fromkeys(papers, "train"))
-    assert 30 <= len(pairs) <= 90
+    assert 30 <= len(pairs) <= 150
 
 
 def test_papers_of_different_splits_are_never_paired(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def test_a_condition_is_asked_for_its_consequence(sentence: str, question: str) 
         "We suggest a rebuild when 20 percent of the nodes are marked.",
         "The factor approaches 2, which explains why the time is equal when messages are large.",
         "Needing a second pass costs time.",
+        "Tensor parallelism helps when a single layer is too large.",
     ],
 )
 def test_an_advice_or_an_aside_is_no_consequence(sentence: str) -> None:
