@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.qwen_tokenizer import save_qwen_tokenizer
-from qa_core.config import ChunkSettings, SemanticSegmentation, SentenceTransformersEmbedder
+from qa_core.config import ChunkSettings, QuestionType, SemanticSegmentation, SentenceTransformersEmbedder
 from qa_core.corpus.chunking import Chunker
 from qa_core.corpus.documents import Document, DocumentRejected
 from qa_core.corpus.loading import load_document, read_document
