@@ -108,5 +108,6 @@ def _too_few(papers: int, families: int) -> UserError:
     alike = f" of {families} unlike ones" if families < papers else ""
     return UserError(
         f"{papers} papers{alike} have chunks, and {', '.join(_NAMES)} need one paper each",
-        "Add papers to chunk.papers: three that do not repeat each other are the least.",
+        "Add papers to chunk.papers: three that do not repeat each other are the least; generate_qa.splits"
+        ".together_similarity says what counts as a repetition.",
     )

@@ -74,6 +74,13 @@ def config_of(indexed: Path, tmp_path: Path, **settings: Any) -> LecternConfig:
     )
 
 
+@pytest.fixture(scope="module")
+def made(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[LecternConfig, dict[str, Any]]:
+    """A finished run of the template teacher, and the stage's metrics."""
+    config = config_of(indexed, tmp_path_factory.mktemp("made"))
+    return config, make(config, "generate-qa")
+
+
 def rows(config: LecternConfig, table: str = "qa") -> list[dict[str, Any]]:
     return RunStore.open(config.run.storage, config.run.name).artifact(table).read_table().to_pylist()
 
@@ -102,9 +109,10 @@ def test_any_number_of_workers_and_any_batch_size_makes_the_same_data_set(indexe
     assert made[0] == made[1]
 
 
-def test_quotas_are_met_every_proposal_is_accounted_for_and_splits_do_not_mix(indexed: Path, tmp_path: Path) -> None:
-    config = config_of(indexed, tmp_path)
-    metrics = make(config, "generate-qa")
+def test_quotas_are_met_every_proposal_is_accounted_for_and_splits_do_not_mix(
+    made: tuple[LecternConfig, dict[str, Any]],
+) -> None:
+    config, metrics = made
     kept, dropped = rows(config), rows(config, "qa_rejected")
     quotas = config.generate_qa.quotas.by_type
     of_type = Counter(row["question_type"] for row in kept)
@@ -203,16 +211,14 @@ def test_a_replay_asks_for_what_was_rejected_and_for_nothing_else(indexed: Path,
         assert {row["attempt"] for row in rows(config, "qa_rejected")} >= {0, 1}
 
 
-def test_rules_have_nothing_to_replay(indexed: Path, tmp_path: Path) -> None:
-    config = config_of(indexed, tmp_path)
-    make(config, "generate-qa")
+def test_rules_have_nothing_to_replay(made: tuple[LecternConfig, dict[str, Any]]) -> None:
+    config, _ = made
     with pytest.raises(UserError, match="same reply"):
         plan_replay(config, RunStore.open(config.run.storage, config.run.name), QUIET)
 
 
-def test_what_a_person_decided_holds_in_the_next_run(indexed: Path, tmp_path: Path) -> None:
-    config = config_of(indexed, tmp_path)
-    make(config, "generate-qa")
+def test_what_a_person_decided_holds_in_the_next_run(made: tuple[LecternConfig, dict[str, Any]]) -> None:
+    config, _ = made
     store = RunStore.open(config.run.storage, config.run.name)
     good, bad, wrong = [row for row in rows(config) if not row["context_chunk_ids"]][:3]
     append_decision(store, Decision(qa_id=good["qa_id"], decision="accept"))

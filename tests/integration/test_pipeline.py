@@ -40,7 +40,7 @@ def test_rows_evidence_and_predictions_hold_together(finished_run: tuple[Path, l
     store = RunStore.open(str(run.parent), run.name)
     chunks = {row["chunk_id"]: row for row in store.artifact("chunks").read_table().to_pylist()}
     rows = store.artifact("qa").read_table().to_pylist()
-    assert {row["question_type"] for row in rows} == {"factual", "analytical", "comparative", "hypothetical"}
+    assert {row["question_type"] for row in rows} == {"analytical", "hypothetical", "numeric"}
     split_of = {(row["doc_id"], row["split"]) for row in rows}
     assert len(split_of) == len({doc for doc, _ in split_of}) == 3  # no paper is in two splits
     for row in rows:
