@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -180,14 +182,12 @@ def test_a_truncated_model_file_is_refused(tiny_gguf: Path, tmp_path: Path) -> N
 def test_closing_fails_what_is_running_and_what_comes_later(tiny_gguf: Path) -> None:
     engine = Engine(tiny_gguf, GenerationSettings(n_ctx=1024, n_seq_max=2, compute=GenerationCompute(n_threads=1)))
 
-    async def close_meanwhile() -> None:
-        stream = engine.stream("We train", SamplingParams(max_tokens=900, temperature=2.0))
-        await anext(stream)
-        await asyncio.to_thread(engine.close)
-        async for _ in stream:
-            pass
-
-    with pytest.raises(RuntimeError, match="closed"):
-        asyncio.run(close_meanwhile())
+    with ThreadPoolExecutor(1) as pool:
+        # Hundreds for two slots: whatever else the machine is busy with, most are still running or waiting.
+        running = pool.submit(engine.generate, ["We train"] * 400, SamplingParams(max_tokens=900, temperature=2.0))
+        time.sleep(0.1)
+        engine.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            running.result()
     with pytest.raises(RuntimeError, match="closed"):
         engine.generate(["We train"], SamplingParams(max_tokens=1))

@@ -39,7 +39,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 def examples(base: str) -> list[TrainingExample]:
     tokenizer = qlora.load_tokenizer(base)
     return [
-        encode(tokenizer, [{"role": "user", "content": "Who leads? " * (1 + number % 3)}], "A leader. " * (1 + number))
+        encode(
+            tokenizer,
+            [
+                {"role": "user", "content": "Who leads? " * (1 + number % 3)},
+                {"role": "assistant", "content": "A leader. " * (1 + number)},
+            ],
+        )
         for number in range(6)
     ]
 
