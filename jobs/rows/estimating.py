@@ -18,6 +18,7 @@ from jobs.rows.pool import gather, requests_of
 from jobs.rows.work import Row, RowsWork
 from qa_core.config import GenerateQASettings, TeacherSettings
 from qa_core.dataset.planning import Demand, expected_rows
+from qa_core.dataset.spending import Tokens
 
 SAMPLE = 12
 """Requests that are sent to learn what the others will take."""
@@ -128,8 +129,7 @@ def money(teacher: Any, prompt_tokens: float, completion_tokens: float) -> float
     """In the currency of the endpoint's price; 0 where nothing has a price."""
     if teacher.engine != "openai":
         return 0.0
-    price = teacher.compute.price
-    return (prompt_tokens * price.input_per_million + completion_tokens * price.output_per_million) / 1e6
+    return Tokens(round(prompt_tokens), round(completion_tokens)).money(teacher.compute.price)
 
 
 def spent(work: RowsWork, rounds: int, seconds: float) -> Row:
