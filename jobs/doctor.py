@@ -23,6 +23,7 @@ from jobs.machine import (
     TORCH_PROBE,
     Probe,
     available_memory,
+    base_model_size,
     cpus,
     existing_parent,
 )
@@ -70,7 +71,7 @@ def examine(config: LecternConfig) -> Iterator[Finding]:
     yield _python()
     yield _version("ray", "Ray", 'pip install "ray[data,default,serve,train,tune]"')
     yield _cpus(config)
-    yield _amount("memory", available_memory(), MEMORY_GIB[config.base_model.source], "Close other programs.")
+    yield _amount("memory", available_memory(), MEMORY_GIB[base_model_size(config.base_model)], "Close other programs.")
     yield from _storage(config)
     yield _papers(config.chunk.papers)
     yield from _models(config)
@@ -123,7 +124,9 @@ def _storage(config: LecternConfig) -> Iterator[Finding]:
     yield Finding("ok", "storage", f"{store.uri} can be written")
     if store.is_local:
         free = shutil.disk_usage(existing_parent(Path(store.path))).free
-        yield _amount("disk", free, DISK_GIB[config.base_model.source], "Make room, or give run.storage=ANOTHER_DISK.")
+        yield _amount(
+            "disk", free, DISK_GIB[base_model_size(config.base_model)], "Make room, or give run.storage=ANOTHER_DISK."
+        )
 
 
 def _write_and_remove(store: RunStore) -> None:

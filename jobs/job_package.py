@@ -22,6 +22,7 @@ import yaml
 from qa_core.config import LecternConfig
 from qa_core.config_loader import load_config, shipped_configs
 from qa_core.errors import UserError
+from qa_core.packaged import is_packaged
 
 PROJECT = Path(__file__).resolve().parents[1]
 RUNTIME_ENV = Path("cluster") / "runtime_env.yaml"
@@ -135,7 +136,7 @@ def _placed_inputs(config: LecternConfig, shipped: _Shipped, same_machine: bool)
     changes = []
     for key in _INPUTS:
         value = _setting(config, key)
-        if value is None or _is_absolute(value) or value.startswith("package:"):
+        if value is None or _is_absolute(value) or is_packaged(value):
             continue
         local = Path(value).expanduser()
         if not local.exists():

@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from qa_core.artifacts import RunStore
-from qa_core.config import LecternConfig
+from qa_core.config import BaseModelSettings, LecternConfig
 from qa_core.errors import UserError
+from qa_core.packaged import is_packaged
 
 GIB = 1024**3
 
-MEMORY_GIB = {"scratch": (3, 6), "pretrained": (6, 16)}
-"""GiB below which a run on this machine cannot work, and below which it may not; by the source of the base model."""
-DISK_GIB = {"scratch": (1, 3), "pretrained": (10, 30)}
+Size = Literal["small", "large"]
+
+MEMORY_GIB: dict[Size, tuple[int, int]] = {"small": (3, 6), "large": (6, 16)}
+"""GiB below which a run on this machine cannot work, and below which it may not; by the size of the base model."""
+DISK_GIB: dict[Size, tuple[int, int]] = {"small": (1, 3), "large": (10, 30)}
 
 _PROBE_SECONDS = 180
 
@@ -79,14 +82,20 @@ def available_memory() -> int:
 
 def require_room(config: LecternConfig, store: RunStore) -> None:
     """Raise :class:`UserError` where a run on this machine would end in the middle for want of memory or disk."""
-    source = config.base_model.source
-    room = {"memory": (available_memory(), MEMORY_GIB[source][0], "Close other programs, or run on a cluster.")}
+    size = base_model_size(config.base_model)
+    room = {"memory": (available_memory(), MEMORY_GIB[size][0], "Close other programs, or run on a cluster.")}
     if store.is_local:
         free = shutil.disk_usage(existing_parent(Path(store.path))).free
-        room["disk"] = (free, DISK_GIB[source][0], f"Free some below {store.path}, or set run.storage=FOLDER.")
+        room["disk"] = (free, DISK_GIB[size][0], f"Free some below {store.path}, or set run.storage=FOLDER.")
     for name, (have, least, remedy) in room.items():
         if have < least * GIB:
             raise UserError(f"a run needs {least} GiB of {name} and {have / GIB:.1f} GiB are free", remedy)
+
+
+def base_model_size(settings: BaseModelSettings) -> Size:
+    """What is built here or ships with a package is small; of a hub's model nothing is known before it is fetched."""
+    is_small = settings.source == "scratch" or is_packaged(settings.name_or_path)
+    return "small" if is_small else "large"
 
 
 def existing_parent(path: Path) -> Path:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from qa_core.errors import UserError
+from qa_core.packaged import is_packaged, packaged_folder
 
 _HUB_SECONDS = 10
 
 
 def locate_model(name: str, revision: str | None, key: str) -> str:
     """Where the model ``name`` of setting ``key`` is, in words, or :class:`UserError` when it cannot be had."""
-    if name.startswith("package:"):
-        return _in_package(name, key)
+    if is_packaged(name):
+        remedy = f"pip install the package, or give a local folder: {key}=FOLDER."
+        return f"in the package, {_in_folder(packaged_folder(name, key, remedy), key)}"
     if Path(name).expanduser().exists():
         return _in_folder(Path(name).expanduser(), key)
     return _on_hub(name, revision, key)
-
-
-def _in_package(name: str, key: str) -> str:
-    module, _, folder = name.removeprefix("package:").partition("/")
-    spec = find_spec(module)
-    if spec is None or not spec.origin:
-        raise UserError(f"{key}={name}: no package {module}", f"pip install {module.replace('_', '-')}")
-    return f"in the package, {_in_folder(Path(spec.origin).parent / folder, key)}"
 
 
 def _in_folder(folder: Path, key: str) -> str:

@@ -10,10 +10,12 @@ from qa_core.config.section import Section
 
 
 class PretrainedModel(Section):
-    """A causal language model from a hub or a local folder."""
+    """A causal language model from a hub, a local folder or a package."""
 
     source: Literal["pretrained"] = "pretrained"
     name_or_path: str = "Qwen/Qwen2.5-3B-Instruct"
+    """A hub name, a folder as ``save_pretrained`` writes it, or ``package:MODULE/FOLDER`` for a model that ships inside
+    a Python package."""
     revision: str | None = None
 
 

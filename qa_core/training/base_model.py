@@ -11,10 +11,12 @@ from pathlib import Path
 
 from qa_core.config import PretrainedModel, ScratchModel
 from qa_core.errors import UserError
+from qa_core.packaged import is_packaged, packaged_folder
 
 REFERENCE_FILE = "base.json"
 _MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt")
 """Never ``*.bin``: those are pickles."""
+_PACKAGE_REMEDY = "pip install the package, or set base_model.name_or_path to a local folder."
 
 
 def build_scratch_model(
@@ -44,11 +46,16 @@ def build_scratch_model(
 
 
 def write_pretrained_reference(settings: PretrainedModel, out: Path) -> None:
-    """Write which pretrained model to use, pinned: a local folder becomes absolute, a hub revision its commit."""
-    folder = Path(settings.name_or_path).expanduser()
-    if folder.is_dir():
-        _require_model_files(folder)
-        name, revision = str(folder.resolve()), None
+    """Write which pretrained model to use, pinned: a local folder becomes absolute, a hub revision its commit.
+
+    A model inside a package stays ``package:MODULE/FOLDER``.
+    """
+    folder = _local_folder(settings.name_or_path)
+    if folder is not None:
+        _require_model_files(folder, settings.name_or_path)
+        # A packaged model keeps its name: every node has the package, but not at one path.
+        name = settings.name_or_path if is_packaged(settings.name_or_path) else str(folder.resolve())
+        revision = None
     else:
         name = settings.name_or_path
         # The hub's cache lays files out as snapshots/COMMIT/config.json, online and offline alike.
@@ -66,7 +73,8 @@ def model_location(base: Path) -> str:
     if reference["source"] == "scratch":
         return str(base)
     name = str(reference["name_or_path"])
-    return name if Path(name).is_dir() else _download(name, reference["revision"], None)
+    folder = _local_folder(name)
+    return str(folder) if folder is not None else _download(name, reference["revision"], None)
 
 
 def tokenizer_file(base: Path) -> Path:
@@ -75,8 +83,9 @@ def tokenizer_file(base: Path) -> Path:
     if reference["source"] == "scratch":
         return base / "tokenizer.json"
     name = str(reference["name_or_path"])
-    if Path(name).is_dir():
-        return Path(name) / "tokenizer.json"
+    folder = _local_folder(name)
+    if folder is not None:
+        return folder / "tokenizer.json"
     return Path(_download(name, reference["revision"], "tokenizer.json"))
 
 
@@ -84,6 +93,14 @@ def model_name(base: Path) -> str:
     """Name of the model for people: the hub name or folder, or ``scratch`` for one that was built here."""
     reference = _read_reference(base)
     return str(reference.get("name_or_path") or reference["source"])
+
+
+def _local_folder(name: str) -> Path | None:
+    """The folder that ``name`` is or that a package has under it; None for a name of the hub."""
+    if is_packaged(name):
+        return packaged_folder(name, "base_model.name_or_path", _PACKAGE_REMEDY)
+    folder = Path(name).expanduser()
+    return folder if folder.is_dir() else None
 
 
 def _download(name: str, revision: str | None, filename: str | None) -> str:
@@ -104,11 +121,11 @@ def _download(name: str, revision: str | None, filename: str | None) -> str:
         ) from error
 
 
-def _require_model_files(folder: Path) -> None:
+def _require_model_files(folder: Path, given: str) -> None:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise UserError(
-                f"base_model.name_or_path={str(folder)!r} has no {name}",
+                f"base_model.name_or_path={given!r} has no {name}",
                 "give the folder of a Hugging Face model with a fast tokenizer",
             )
 

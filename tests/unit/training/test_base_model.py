@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -107,6 +108,25 @@ def test_a_local_pretrained_folder_is_pointed_at_not_copied(base: Path, tmp_path
     assert [path.name for path in (tmp_path / "reference").iterdir()] == ["base.json"]
     assert model_location(tmp_path / "reference") == str(base)
     assert tokenizer_file(tmp_path / "reference") == base / "tokenizer.json"
+
+
+def test_a_model_inside_a_package_keeps_its_name_and_is_found_on_every_node(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "somewhere" / "small_models"
+    shutil.copytree(base, package / "reader")
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(package.parent))
+    write_pretrained_reference(PretrainedModel(name_or_path="package:small_models/reader"), tmp_path / "reference")
+    assert str(tmp_path) not in (tmp_path / "reference/base.json").read_text()
+    assert model_location(tmp_path / "reference") == str(package / "reader")
+    assert tokenizer_file(tmp_path / "reference") == package / "reader/tokenizer.json"
+
+
+def test_a_package_that_is_not_installed_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"base_model\.name_or_path=package:no_such/m.*'no_such' is missing"):
+        write_pretrained_reference(PretrainedModel(name_or_path="package:no_such/m"), tmp_path / "reference")
+    assert not (tmp_path / "reference").exists()
 
 
 def test_a_model_that_is_neither_local_nor_on_a_reachable_hub_is_told_with_the_remedy(

@@ -1,0 +1,1 @@
+"""How a reader is made: a small model that answers from passages, with a citation, or abstains."""
