@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from qa_core.config import GenerationSettings
 from qa_core.corpus.documents import Document
 from qa_core.evaluation.metrics import token_f1
@@ -29,17 +31,20 @@ from qa_core.generation.sampling import SamplingParams
 from qa_core.quantization.convert import write_gguf
 from qa_core.quantization.imatrix import collect
 from qa_core.quantization.quantize import quantize
-from qa_core.quantization.reference import load_tokenizer
+from qa_core.quantization.reference import load_model, load_tokenizer
+from tools.reader import attention
 from tools.reader.batches import Batcher
-from tools.reader.contexts import Classroom
+from tools.reader.contexts import Classroom, Course
 from tools.reader.corpus import is_held_out, lessons, read_documents
 from tools.reader.exam import ExamQuestion, exam
 from tools.reader.questions import Pupil, pupils
-from tools.reader.training import course_at
+from tools.reader.training import course_at, hidden_states
 
 THREADS = 2
 SETTINGS = GenerationSettings(n_ctx=1024, max_tokens=112, n_seq_max=8)
 CALIBRATION_CONTEXTS = 24
+CONTEXTS_BY_PLACE = 40
+_PLACES = 5
 
 
 def main() -> None:
@@ -49,6 +54,8 @@ def main() -> None:
     answerable, unanswerable = exam(held_out, arguments.questions, seed=0)
     print(f"{len(answerable)} answerable and {len(unanswerable)} unanswerable questions on {len(held_out)} passages")
     figures: dict[str, Any] = {"answerable": len(answerable), "unanswerable": len(unanswerable)}
+    figures["right_by_place"] = {passages: _right_by_place(arguments.model, held_out, passages) for passages in (1, 3)}
+    print("right_by_place", json.dumps(figures["right_by_place"]))
     with tempfile.TemporaryDirectory() as folder:
         for name, file in _files(arguments.model, learned, Path(folder)).items():
             figures[name] = _measure(file, answerable, unanswerable)
@@ -73,6 +80,25 @@ def _files(model: Path, learned: Sequence[Pupil], folder: Path) -> dict[str, Pat
     ]
     quantize(f16, q4, "Q4_K_M", collect(model, rows, THREADS), THREADS)
     return {"f16": f16, "Q4_K_M": q4}
+
+
+def _right_by_place(model: Path, held_out: Sequence[Pupil], passages: int) -> list[float]:
+    """Share of the answers whose first, second ... fifth token is right, the tokens before it given.
+
+    The first says which sentence is meant, the others whether it can be copied.
+    """
+    network, classroom = load_model(model, torch.float32, THREADS), Classroom(held_out, random.Random(2))
+    network.set_attn_implementation(attention.NAME)
+    batcher = Batcher(load_tokenizer(model), 0.0, 1.0, random.Random(2))
+    right: list[list[bool]] = [[] for _ in range(_PLACES)]
+    for _ in range(CONTEXTS_BY_PLACE):
+        batch = batcher([classroom.context(Course(most_passages=passages, reach=40, absent=0.0))])
+        with torch.inference_mode():
+            said = network.lm_head(hidden_states(network, batch)[batch.answers]).argmax(-1)
+        starts = [0, *(1 + (batch.answers.diff() != 1).nonzero()[:, 0]).tolist()]
+        for place in range(_PLACES):
+            right[place] += [bool(said[start + place] == batch.answers_next[start + place]) for start in starts]
+    return [round(sum(row) / len(row), 3) for row in right]
 
 
 def _measure(file: Path, answerable: Sequence[ExamQuestion], unanswerable: Sequence[ExamQuestion]) -> dict[str, Any]:

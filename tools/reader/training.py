@@ -127,16 +127,22 @@ class Training:
 
 def losses(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross entropy (nats a token) of the answers, their first tokens weighing more, and of the passages."""
-    hidden = model.model(
+    hidden = hidden_states(model, batch)
+    answers = F.cross_entropy(_logits(model, hidden[batch.answers]), batch.answers_next, reduction="none")
+    text = F.cross_entropy(_logits(model, hidden[batch.text]), batch.text_next)
+    return (answers * batch.weights).sum() / batch.weights.sum(), text
+
+
+def hidden_states(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
+    """float[rows * length, hidden] of the last layer; the model has branch attention."""
+    outputs = model.model(
         input_ids=batch.ids,
         position_ids=batch.positions,
         attention_mask={"full_attention": None},  # the spans say it
         spans=batch.spans,
         use_cache=False,
-    ).last_hidden_state.flatten(0, 1)
-    answers = F.cross_entropy(_logits(model, hidden[batch.answers]), batch.answers_next, reduction="none")
-    text = F.cross_entropy(_logits(model, hidden[batch.text]), batch.text_next)
-    return (answers * batch.weights).sum() / batch.weights.sum(), text
+    )
+    return outputs.last_hidden_state.flatten(0, 1)
 
 
 def _logits(model: Qwen2ForCausalLM, hidden: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from tools.reader.batches import Batcher
 from tools.reader.contexts import Branch, Context, Course
 from tools.reader.model import new_reader
 from tools.reader.questions import Pupil
-from tools.reader.training import Training, TrainingSettings
+from tools.reader.training import Training, TrainingSettings, hidden_states
 
 ONE_PASSAGE = Course(most_passages=1, reach=0, absent=0.0, taught=0.0, branches=4)
 
@@ -41,12 +41,7 @@ def test_a_branch_gets_the_logits_of_being_asked_alone(class_of_pupils: list[Pup
     model = reader(tokenizer)
     model.set_attn_implementation(attention.NAME)
     with torch.no_grad():
-        together = model.model(
-            input_ids=batch.ids,
-            position_ids=batch.positions,
-            attention_mask={"full_attention": None},
-            spans=batch.spans,
-        ).last_hidden_state[0]
+        together = hidden_states(model, batch)
     model.set_attn_implementation("sdpa")
     end = batch.spans[0][0]
     for branch, length in zip(asked, batch.spans[0][1:], strict=False):
