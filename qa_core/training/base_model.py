@@ -11,12 +11,11 @@ from pathlib import Path
 
 from qa_core.config import PretrainedModel, ScratchModel
 from qa_core.errors import UserError
-from qa_core.packaged import is_packaged, packaged_folder
+from qa_core.packaged import install_command, is_packaged, packaged_folder
 
 REFERENCE_FILE = "base.json"
 _MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt")
 """Never ``*.bin``: those are pickles."""
-_PACKAGE_REMEDY = "pip install the package, or set base_model.name_or_path to a local folder."
 
 
 def build_scratch_model(
@@ -98,7 +97,8 @@ def model_name(base: Path) -> str:
 def _local_folder(name: str) -> Path | None:
     """The folder that ``name`` is or that a package has under it; None for a name of the hub."""
     if is_packaged(name):
-        return packaged_folder(name, "base_model.name_or_path", _PACKAGE_REMEDY)
+        remedy = f"{install_command(name)}, or set base_model.name_or_path to a local folder."
+        return packaged_folder(name, "base_model.name_or_path", remedy)
     folder = Path(name).expanduser()
     return folder if folder.is_dir() else None
 
