@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
+from qa_core.errors import UserError
+
 HIDDEN, HEADS, HEAD = 256, 4, 64
 _PAIRS = HEAD // 2
 _THETA = 1e6
@@ -34,10 +36,14 @@ def new_reader(
     """A model in float32, hidden size 256 and four heads of 64.
 
     Raises:
-        ValueError: for fewer than the three layers that are laid in, or a feed-forward size that k-quants cannot take.
+        UserError: for fewer than the three layers that are laid in, or a feed-forward size that k-quants cannot take.
     """
     if layers < 3 or intermediate_size % HIDDEN:
-        raise ValueError(f"layers={layers} must be at least 3, intermediate_size={intermediate_size} a multiple of 256")
+        raise UserError(
+            f"a reader of {layers} layers and intermediate size {intermediate_size} cannot be built",
+            "give --layers of 3 or more, for the heads that are laid in, and --intermediate-size as a multiple of 256,"
+            " for k-quants",
+        )
     config = Qwen2Config(
         vocab_size=vocab_size,
         hidden_size=HIDDEN,
