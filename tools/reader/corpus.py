@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -21,7 +22,7 @@ from qa_core.generation.chat import unmarked
 from qa_core.schemas import Passage
 
 PASSAGE_TOKENS = 128
-"""As in the ``tiny`` config, whose base model the reader is."""
+"""As in the ``tiny`` config."""
 _HELD_OUT = 5
 """One document in this many."""
 _ASCII_SHARE = 0.97
@@ -80,8 +81,8 @@ def _papers(folders: Sequence[str], left_out: Sequence[str]) -> Iterator[Documen
                 continue
             try:
                 yield load_document(paper)
-            except DocumentRejected:
-                continue  # the chunk stage is where a reader's complaint is reported
+            except DocumentRejected as error:
+                print(f"left out: {paper.source}: {error.reason}, {error.detail}", file=sys.stderr)
 
 
 def _retrieval_documents(folders: Sequence[str]) -> Iterator[Document]:

@@ -15,6 +15,7 @@ _NUM_PASSAGES = 3
 @dataclass(frozen=True)
 class ExamQuestion:
     doc_id: str
+    """The document that is asked about; a distractor may be of another."""
     question: str
     answer: str
     """The gold sentence; empty where the passages do not hold an answer."""
@@ -24,7 +25,7 @@ class ExamQuestion:
 
 
 def exam(pupils: Sequence[Pupil], count: int, seed: int) -> tuple[list[ExamQuestion], list[ExamQuestion]]:
-    """``count`` answerable questions of the template teacher, document by document, and unanswerable ones.
+    """``count`` answerable questions of the template teacher, drawn at random, and unanswerable ones.
 
     Distractors come from the same document where it has enough passages, as a search would bring them. Unanswerable
     are the same questions without their passage, and the teacher's questions that a shown passage leaves open, as many
@@ -35,20 +36,23 @@ def exam(pupils: Sequence[Pupil], count: int, seed: int) -> tuple[list[ExamQuest
     draw.shuffle(asked)
     answerable, unanswerable = [], []
     for pupil, reading in asked[:count]:
+        doc_id = pupil.lesson.passage.doc_id
         others = _others(pupil, pupils, reading.answer, draw)
-        answerable.append(_question(reading.question, reading.answer, [pupil, *others[:-1]], pupil, draw))
-        unanswerable.append(_question(reading.question, "", others, None, draw))
+        answerable.append(_question(doc_id, reading.question, reading.answer, [pupil, *others[:-1]], pupil, draw))
+        unanswerable.append(_question(doc_id, reading.question, "", others, None, draw))
     for pupil in pupils:
         for question in pupil.open_questions:
             others = _others(pupil, pupils, question, draw)
-            unanswerable.append(_question(question, "", [pupil, *others[:-1]], None, draw))
+            unanswerable.append(_question(pupil.lesson.passage.doc_id, question, "", [pupil, *others[:-1]], None, draw))
     return answerable, unanswerable
 
 
-def _question(question: str, answer: str, shown: list[Pupil], gold: Pupil | None, draw: random.Random) -> ExamQuestion:
+def _question(
+    doc_id: str, question: str, answer: str, shown: list[Pupil], gold: Pupil | None, draw: random.Random
+) -> ExamQuestion:
     draw.shuffle(shown)
     passages = tuple(pupil.lesson.passage for pupil in shown)
-    return ExamQuestion(passages[0].doc_id, question, answer, passages, shown.index(gold) + 1 if gold else 0)
+    return ExamQuestion(doc_id, question, answer, passages, shown.index(gold) + 1 if gold else 0)
 
 
 def _others(pupil: Pupil, pupils: Sequence[Pupil], answer: str, draw: random.Random) -> list[Pupil]:

@@ -2,9 +2,9 @@
 
 Copying out of a prompt takes two layers (a head that brings each token the one before it, and a head that looks for the
 token just said and takes what followed; Olsson et al., "In-context Learning and Induction Heads", 2022, arXiv
-2209.11895). A model this small, with random weights, needs tens of millions of tokens to come upon them. Weights that
-begin near such a solution save that time (mimetic initialisation: Trockman and Kolter, 2023, arXiv 2305.09828).
-Training is free to change every one of them, and does.
+2209.11895). Training has to come upon them first. Weights that begin near such a solution save that time (mimetic
+initialisation: Trockman and Kolter, 2023, arXiv 2305.09828). Training is free to change every one of
+them, and does.
 """
 
 from __future__ import annotations

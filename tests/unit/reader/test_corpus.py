@@ -43,6 +43,15 @@ def test_papers_that_match_a_pattern_and_papers_in_other_languages_are_left_out(
     assert [document.title for document in read_documents([str(tmp_path)], [], ["b/*"])] == ["One"]
 
 
+def test_a_paper_that_cannot_be_read_is_named_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.md").write_text("# Good\n\nIt works.")
+    (tmp_path / "bad.md").write_bytes(b"\xff\xfe\x00")
+    assert [document.title for document in read_documents([str(tmp_path)], [], [])] == ["Good"]
+    assert "left out: bad.md: " in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_retrieval_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"corpus\.jsonl does not exist"):
         read_documents([], [str(tmp_path)], [])
