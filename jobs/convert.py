@@ -6,17 +6,14 @@ kept, so a run that was killed goes on where it stopped.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.progress import Counter
 from jobs.ray_session import on_cluster
+from jobs.scratch import local_scratch, once
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import ConvertSettings
@@ -62,7 +59,7 @@ def run(context: StageContext) -> StageOutcome:
 
 def _convert(work: _Work) -> dict[str, Any]:
     """The whole stage, on one node; returns the figures for the manifest."""
-    with _local_scratch(work.scratch) as scratch:
+    with local_scratch(work.scratch) as scratch:
         merged, f16 = _merge_and_write(work, scratch)
         return _quantize_and_check(work, scratch, merged, f16)
 
@@ -73,9 +70,9 @@ def _merge_and_write(work: _Work, scratch: Path) -> tuple[Path, Path]:
     from qa_core.training.base_model import model_location
 
     base, adapter = work.base.local(), work.adapter.local()
-    merged = _once(scratch / "merged", lambda out: merge_adapter(model_location(base), adapter, out))
+    merged = once(scratch / "merged", lambda out: merge_adapter(model_location(base), adapter, out))
     work.counter.advance()
-    f16 = _once(scratch / "model-f16.gguf", lambda out: write_gguf(merged, out, "f16", f"Lectern {work.run_name}"))
+    f16 = once(scratch / "model-f16.gguf", lambda out: write_gguf(merged, out, "f16", f"Lectern {work.run_name}"))
     work.counter.advance()
     return merged, f16
 
@@ -98,11 +95,11 @@ def _quantize_and_check(work: _Work, scratch: Path, merged: Path, f16: Path) -> 
             merged, qa, split=split, rows=settings.calibration_rows, length=settings.calibration_length
         )
 
-    matrix_file = _once(scratch / IMATRIX_FILE, lambda out: collect(merged, rows("train"), n_threads).save(out))
+    matrix_file = once(scratch / IMATRIX_FILE, lambda out: collect(merged, rows("train"), n_threads).save(out))
     work.counter.advance()
     name = gguf_name(work.base_name, work.run_name, read_header(f16).num_weights, settings.quantization)
     matrix = ImportanceMatrix.load(matrix_file)
-    model = _once(scratch / name, lambda out: quantize(f16, out, settings.quantization, matrix, n_threads))
+    model = once(scratch / name, lambda out: quantize(f16, out, settings.quantization, matrix, n_threads))
     work.counter.advance()
     report = parity.check(
         merged, f16, model, turns(qa), rows("validation"), settings.parity,
@@ -131,25 +128,3 @@ def _figures(model: Path, f16: Path, report: dict[str, Any]) -> dict[str, Any]:
         "f16_argmax_agreement": report["checks"]["f16_argmax"]["value"],
         **report["measured"],
     }
-
-
-@contextmanager
-def _local_scratch(scratch: str) -> Iterator[Path]:
-    """The scratch folder itself; where that is no local path, one of this task's own, which a kill takes with it."""
-    if "://" in scratch:
-        with tempfile.TemporaryDirectory(prefix="lectern-convert-") as folder:
-            yield Path(folder)
-        return
-    Path(scratch).mkdir(parents=True, exist_ok=True)
-    yield Path(scratch)
-
-
-def _once(target: Path, write: Callable[[Path], None]) -> Path:
-    """``target``, written unless a run before this one finished it: it gets its name only when it is whole."""
-    if not target.exists():
-        partial = target.with_name(f"{target.name}.partial")
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        write(partial)
-        os.replace(partial, target)
-    return target

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.model_copies import model_copy
 from jobs.progress import Counter
 from jobs.ray_session import on_cluster
+from jobs.scratch import local_scratch
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
-from qa_core.config import EvalSettings, LecternConfig
+from qa_core.config import SERVED, EvalSettings, LecternConfig
 from qa_core.errors import UserError
 from qa_core.schemas import PREDICTIONS, Passage
 
@@ -33,10 +35,11 @@ _HEADLINES = ("rougeL", "bleu", "f1")
 def run(context: StageContext) -> StageOutcome:
     """Answer, measure and report in one task with the resources of ``eval.compute``."""
     config, inputs = context.config, dict(context.inputs)
-    total = _num_questions(inputs["qa"], config.eval) * len(config.eval.modes)
+    models = 1 + len(config.eval.compare)
+    total = _num_questions(inputs["qa"], config.eval) * len(config.eval.modes) * models
     with context.progress.track("answers", total) as counter:
         metrics = on_cluster(
-            _evaluate, config, inputs, context.outputs["eval"], counter,
+            _evaluate, config, inputs, context.outputs["eval"], context.scratch, counter,
             num_cpus=config.eval.compute.num_cpus, num_gpus=config.eval.compute.num_gpus,
         )  # fmt: skip
     return StageOutcome(num_rows={"eval": total}, rejected={}, metrics=metrics)
@@ -58,47 +61,52 @@ def _test_rows(qa: Artifact, settings: EvalSettings) -> list[Row]:
     return evenly(sorted(rows, key=lambda row: row["qa_id"]), lambda row: row["doc_id"], settings.max_rows)
 
 
-def _evaluate(config: LecternConfig, inputs: dict[str, Artifact], output: Artifact, counter: Counter) -> dict[str, Any]:
+def _evaluate(
+    config: LecternConfig, inputs: dict[str, Artifact], output: Artifact, scratch: str, counter: Counter
+) -> dict[str, Any]:
     """Write the artifact; returns the headline figures and the speed."""
     from qa_core.evaluation.report import write_report
     from qa_core.evaluation.summary import summarise
 
-    predictions, seconds = _predict(config, inputs, _test_rows(inputs["qa"], config.eval), counter)
+    rows = _test_rows(inputs["qa"], config.eval)
+    predictions, seconds = _predict(config, inputs, SERVED, rows, scratch, counter)
+    speed = sum(row["completion_tokens"] for row in predictions) / seconds
+    for model in config.eval.compare:
+        predictions += _predict(config, inputs, model, rows, scratch, counter)[0]
     summary = summarise(predictions, config.eval, config.retrieval.top_k, config.run.seed)
     with output.staging() as folder:
         pq.write_table(pa.Table.from_pylist(predictions, schema=PREDICTIONS), folder / "predictions.parquet")
         (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         write_report(summary, predictions, _passages(inputs["chunks"], predictions), folder)
-    tokens = sum(row["completion_tokens"] for row in predictions)
-    return {**_headlines(summary), "tokens_per_second": round(tokens / seconds, 1)}
+    return {**_headlines(summary), "tokens_per_second": round(speed, 1)}
 
 
 def _predict(
-    config: LecternConfig, inputs: dict[str, Artifact], rows: list[Row], counter: Counter
+    config: LecternConfig, inputs: dict[str, Artifact], model: str, rows: list[Row], scratch: str, counter: Counter
 ) -> tuple[list[Row], float]:
-    """Predictions of every mode, mode by mode, and the seconds that answering took (loading not counted)."""
+    """Predictions of one model in every mode, mode by mode, and the seconds that answering took without loading."""
     from qa_core.generation.answer import Answerer
     from qa_core.generation.engine import Engine, SamplingParams
-    from qa_core.generation.model_file import model_file
     from qa_core.retrieval.retriever import Retriever
 
     settings = config.generation
     retriever = None
     if "rag" in config.eval.modes:
         retriever = Retriever(inputs["index"].local(), config.index.embedder, config.retrieval)
-    engine = Engine(model_file(inputs["gguf"].local()), settings)
     params = SamplingParams(max_tokens=settings.max_tokens, temperature=settings.temperature, seed=config.run.seed)
-    try:
-        answerer = Answerer(engine, params, config.retrieval, retriever)
-        started = time.perf_counter()
-        predictions = [
-            prediction
-            for mode in config.eval.modes
-            for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
-        ]
-        return predictions, time.perf_counter() - started
-    finally:
-        engine.close()
+    with local_scratch(scratch) as folder:
+        engine = Engine(model_copy(model, inputs, config.convert, folder), settings)
+        try:
+            answerer = Answerer(engine, params, config.retrieval, retriever)
+            started = time.perf_counter()
+            predictions = [
+                {"model": model, **prediction}
+                for mode in config.eval.modes
+                for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
+            ]
+            return predictions, time.perf_counter() - started
+        finally:
+            engine.close()
 
 
 def _answers(answerer: Answerer, rows: Sequence[Row], mode: Mode, group: int, counter: Counter) -> Iterator[Row]:
@@ -143,4 +151,7 @@ def _headlines(summary: dict[str, Any]) -> dict[str, Any]:
     if "retrieval" in summary:
         recall = f"recall@{summary['top_k']}"
         figures[recall] = summary["retrieval"][recall]["value"]
+    for part in summary.get("parts", ()):
+        if part["part"] == "tuning" and part["with"] == {"model": SERVED, "mode": "rag"}:
+            figures["tuning_adds"] = part["f1"]["value"]
     return figures

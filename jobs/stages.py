@@ -85,10 +85,14 @@ class Stage:
         return outcome
 
     def reads(self, config: LecternConfig) -> tuple[str, ...]:
-        """The inputs under ``config``: a pretrained base model does not look at the papers."""
+        """The inputs under ``config``: a pretrained base model does not look at the papers, nor evaluation at what
+        only copies of the model are made of."""
+        unread: tuple[str, ...] = ()
         if self.name == "base-model" and config.base_model.source == "pretrained":
-            return tuple(name for name in self.inputs if name != PAPERS)
-        return self.inputs
+            unread = (PAPERS,)
+        if self.name == "eval" and not config.eval.compare:
+            unread = ("base", "adapter")
+        return tuple(name for name in self.inputs if name not in unread)
 
 
 def _data(section: str) -> Callable[[LecternConfig], Resources]:
@@ -159,9 +163,11 @@ PIPELINE: tuple[Stage, ...] = (
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
     ),
     Stage(
-        "eval", "jobs.eval", 2, ("eval", "retrieval", "generation"), ("qa", "chunks", "index", "gguf"), ("eval",),
+        "eval", "jobs.eval", 3, ("eval", "retrieval", "generation"),
+        ("qa", "chunks", "index", "gguf", "base", "adapter"), ("eval",),
         lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
-        "Measure answers on the test split.", ("f1_standalone", "f1_rag", "recall@3", "tokens_per_second"),
+        "Measure answers on the test split.",
+        ("f1_standalone", "f1_rag", "tuning_adds", "recall@3", "tokens_per_second"),
     ),
 )  # fmt: skip
 """What `lectern run` runs."""

@@ -161,6 +161,7 @@ PREDICTIONS = pa.schema(
     [
         ("qa_id", pa.string()),
         ("doc_id", pa.string()),
+        ("model", pa.string()),  # tuned-4bit, which is served | base-16bit | base-4bit | tuned-16bit
         ("mode", pa.string()),  # standalone | rag
         ("question_type", pa.string()),
         ("question", pa.string()),

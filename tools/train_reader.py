@@ -1,6 +1,6 @@
 """Train a reader: a model of six million weights that answers from the passages it is shown, on a CPU.
 
-    python -m tools.train_reader --papers FOLDER --retrieval-set FOLDER --steps 3000 --out runs/my-reader
+    python -m tools.train_reader --papers FOLDER --retrieval-set FOLDER --steps 2500 --out runs/my-reader
 
 Reads papers (any format that `lectern chunk` reads) and retrieval sets in BEIR's layout, keeps one document in five out
 for measuring, builds a tokenizer and trains. Stopped at any time, the same command goes on from its last checkpoint,
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from qa_core.errors import UserError
 from qa_core.generation.chat import ABSTENTION, SYSTEM_RAG, SYSTEM_STANDALONE
-from qa_core.training.tokenizer import END_OF_TEXT, TURN_END, save_tokenizer, train_tokenizer
+from qa_core.training.tokenizer import save_tokenizer, train_tokenizer
 from tools.reader.corpus import is_held_out, lessons, read_documents
 from tools.reader.questions import pupils
 
@@ -67,11 +68,7 @@ def _train(arguments: argparse.Namespace, tokenizer: Any, taught: list[Any]) -> 
     from tools.reader.training import Training, TrainingSettings
 
     torch.set_num_threads(arguments.threads)
-    model = new_reader(
-        len(tokenizer), arguments.layers, arguments.intermediate_size,
-        end=tokenizer.convert_tokens_to_ids(TURN_END), pad=tokenizer.convert_tokens_to_ids(END_OF_TEXT),
-        positions=MAX_POSITIONS, seed=arguments.seed,
-    )  # fmt: skip
+    model = new_reader(tokenizer, arguments.layers, arguments.intermediate_size, MAX_POSITIONS, arguments.seed)
     settings = TrainingSettings(arguments.steps, arguments.learning_rate, seed=arguments.seed)
     training = Training(model, tokenizer, taught, settings, arguments.work)
     with Progress(
@@ -84,7 +81,8 @@ def _train(arguments: argparse.Namespace, tokenizer: Any, taught: list[Any]) -> 
         task = progress.add_task("", total=settings.steps, completed=training.step, loss="")
 
         def tell(figures: dict[str, float]) -> None:
-            loss = f"loss {figures['answers']:.3f}"
+            found = math.exp(-figures["first"]) if "first" in figures else math.nan
+            loss = f"loss {figures['answers']:.3f}, {found:.0%} of attention on the right sentence"
             progress.update(task, advance=1, loss=loss)
             if not progress.console.is_terminal and figures["step"] % _STEPS_PER_LINE == 0:
                 print(f"step {figures['step']:.0f} of {settings.steps}, {loss}", flush=True)
@@ -117,10 +115,8 @@ def _parse() -> argparse.Namespace:
         "--retrieval-set", action="append", default=[], metavar="FOLDER", help="may be given several times"
     )
     parser.add_argument("--leave-out", action="append", default=[], metavar="PATTERN", help='such as "*/arxiv/*"')
-    parser.add_argument(
-        "--steps", type=int, default=3000, help="a step is 48 questions, about a second and a half on two cores"
-    )
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--steps", type=int, default=2500, help="a step is 48 questions, about a second on two cores")
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--intermediate-size", type=int, default=512)
     parser.add_argument("--seed", type=int, default=0)

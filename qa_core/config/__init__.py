@@ -18,7 +18,7 @@ from qa_core.config.dataset import (
     SplitFractions,
 )
 from qa_core.config.embedding import SentenceTransformersEmbedder
-from qa_core.config.evaluation import EvalCompute, EvalSettings
+from qa_core.config.evaluation import SERVED, EvalCompute, EvalSettings
 from qa_core.config.generation import GenerationCompute, GenerationSettings
 from qa_core.config.quantization import ConvertCompute, ConvertSettings, ParityLimits
 from qa_core.config.retrieval import IndexSettings, RetrievalSettings
@@ -45,6 +45,7 @@ from qa_core.config.training import (
 )
 
 __all__ = [
+    "SERVED",
     "AutoscalingSettings",
     "BaseModelSettings",
     "ChunkCompute",

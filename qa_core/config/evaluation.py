@@ -8,6 +8,9 @@ from pydantic import Field
 
 from qa_core.config.section import Section
 
+SERVED = "tuned-4bit"
+"""The model that is served."""
+
 
 class EvalCompute(Section):
     num_cpus: float = Field(1.0, gt=0)
@@ -16,6 +19,8 @@ class EvalCompute(Section):
 
 class EvalSettings(Section):
     modes: tuple[Literal["standalone", "rag"], ...] = ("standalone", "rag")
+    compare: tuple[Literal["base-16bit", "base-4bit", "tuned-16bit"], ...] = ()
+    """Copies of the model that answer the same questions, to show what tuning and 4 bits add."""
     max_rows: int | None = Field(None, ge=1)
     """Most test rows, taken evenly over papers; all of them when empty."""
     bootstrap_samples: int = Field(1000, ge=100)

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from qa_core.config import SERVED
 from qa_core.evaluation.metrics import token_f1
 from qa_core.evaluation.selection import evenly
 from qa_core.generation.chat import strip_citations
@@ -41,7 +42,13 @@ LABELS = {
     "abstains_answerable": "Answerable questions that are declined",
     "standalone": "without retrieval",
     "rag": "with retrieval",
+    "base-16bit": "base, 16 bits",
+    "base-4bit": "base, 4 bits",
+    "tuned-16bit": "tuned, 16 bits",
+    "tuned-4bit": "tuned, 4 bits (served)",
 }
+COMPARED = ("f1", "rougeL", "term_recall", "cites_gold")
+"""What models are compared by."""
 MEANINGS = {
     "rougeL": "longest word sequence shared with the reference, in order (F-measure)",
     "rouge1": "single words shared with the reference (F-measure)",
@@ -94,7 +101,8 @@ def write_report(
         "meanings": MEANINGS,
         "verdict": verdict(metrics),
         "few_documents": metrics["documents"] < _MIN_DOCUMENTS,
-        "samples": samples(predictions, passages),
+        "compared": COMPARED,
+        "samples": samples([row for row in predictions if row["model"] == SERVED], passages),
     }
     for page in ("report.html", "report.md"):
         text = _environment().get_template(f"{page}.j2").render(content)

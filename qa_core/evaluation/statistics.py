@@ -8,11 +8,12 @@ and their Application", 1997, section 3.8); the interval is the percentile inter
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+_DIGITS = 6
 Array = npt.NDArray[np.float64]
 
 
@@ -33,6 +34,13 @@ class Interval:
     value: float
     low: float | None
     high: float | None
+
+    def rounded(self) -> dict[str, float | None]:
+        """For JSON, which has no NaN; digits beyond the sixth are rounding noise."""
+        return {
+            name: None if bound is None or np.isnan(bound) else round(bound, _DIGITS)
+            for name, bound in asdict(self).items()
+        }
 
 
 def mean_of(values: Sequence[float] | Array) -> RowStatistics:

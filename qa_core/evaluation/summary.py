@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from qa_core.config import EvalSettings
+from qa_core.config import SERVED, EvalSettings
 from qa_core.dataset.checks.abstention import abstains
+from qa_core.evaluation.components import compare_models
 from qa_core.evaluation.metrics import cites_gold, recall_at, reciprocal_rank, score_texts
-from qa_core.evaluation.statistics import DocumentBootstrap, Interval, RowStatistics, mean_of
+from qa_core.evaluation.statistics import DocumentBootstrap, RowStatistics, mean_of
 from qa_core.generation.chat import strip_citations
 
 Row = Mapping[str, Any]
 """One row of ``PREDICTIONS``."""
-_DIGITS = 6
 
 
 def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, seed: int) -> dict[str, Any]:
-    """A JSON object: ``overall``, ``difference`` (rag - standalone), ``by_question_type``, ``retrieval`` ...
+    """A JSON object: ``overall``, ``difference`` (rag - standalone), ``by_question_type``, ``retrieval`` ..., all of
+    the served model; ``models`` and ``parts`` where other copies of it answered too.
 
     Figures are from 0 to 1, each ``{"value", "low", "high"}``. Every mode answers the same questions in one order.
     """
     by_mode: dict[str, list[Row]] = {
-        mode: [row for row in predictions if row["mode"] == mode] for mode in settings.modes
+        mode: [row for row in predictions if row["mode"] == mode and row["model"] == SERVED] for mode in settings.modes
     }
     questions = by_mode[settings.modes[0]]
     for rows in by_mode.values():
@@ -50,11 +48,13 @@ def summarise(predictions: Sequence[Row], settings: EvalSettings, top_k: int, se
     }
     if {"rag", "standalone"} <= scores.keys():
         rag, alone = scores["rag"].statistics, scores["standalone"].statistics
-        summary["difference"] = {name: _rounded(bootstrap.difference(rag[name], alone[name])) for name in rag}
+        summary["difference"] = {name: bootstrap.difference(rag[name], alone[name]).rounded() for name in rag}
     if "rag" in by_mode:
         summary["retrieval"] = _intervals(bootstrap, _retrieval(answerable["rag"], top_k))
         summary["citations"] = _intervals(bootstrap, _citations(answerable["rag"]))
         summary["abstention"] = _intervals(_bootstrap(questions, settings, seed), _abstention(by_mode["rag"]))
+    if settings.compare:
+        summary |= compare_models(predictions, settings, seed)
     return summary
 
 
@@ -105,9 +105,4 @@ def _abstention(rows: Sequence[Row]) -> dict[str, RowStatistics]:
 
 
 def _intervals(bootstrap: DocumentBootstrap, figures: Mapping[str, RowStatistics]) -> dict[str, Any]:
-    return {name: _rounded(bootstrap.interval(statistics)) for name, statistics in figures.items()}
-
-
-def _rounded(interval: Interval) -> dict[str, float | None]:
-    """JSON has no NaN, and digits beyond the sixth are rounding noise."""
-    return {k: None if v is None or np.isnan(v) else round(v, _DIGITS) for k, v in asdict(interval).items()}
+    return {name: bootstrap.interval(statistics).rounded() for name, statistics in figures.items()}

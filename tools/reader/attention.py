@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface
 
+from tools.reader.guide import Guide
+
 NAME = "reader_branches"
 
 
@@ -23,15 +25,19 @@ def branch_attention(
     attention_mask: torch.Tensor | None,
     scaling: float,
     spans: list[list[int]] | None = None,
+    guide: Guide | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """``[rows, heads, length, size]`` -> ``[rows, length, heads, size]``.
 
     Args:
         spans: for each row the lengths of its prompt, of each branch, and of the padding, in order.
+        guide: hears where the heads look.
     """
     if spans is None:
         raise ValueError("branch attention needs the spans of the batch")
+    if guide is not None:
+        guide.hear(module.layer_idx, query, key, scaling)
     rows = [
         _row(*(part.split(lengths, dim=1) for part in parts), scaling)
         for *parts, lengths in zip(query.unbind(0), key.unbind(0), value.unbind(0), spans, strict=True)

@@ -20,11 +20,17 @@ from tools.reader.questions import Pupil, Reading, fragment_reading
 class Branch:
     question: str
     answer: str
+    passage: int = 0
+    """Number of the passage that answers, from 1; 0 where none does."""
+    sentence: str = ""
+    """The sentence of it that answers."""
 
 
 @dataclass(frozen=True)
 class Context:
     passages: tuple[Passage, ...]
+    sentences: tuple[tuple[str, ...], ...]
+    """Of each passage."""
     branches: tuple[Branch, ...]
 
 
@@ -65,7 +71,11 @@ class Classroom:
                 chosen.append(other)
         self.draw.shuffle(chosen)
         branches = [self._branch(chosen, course) for _ in range(course.branches)]
-        return Context(tuple(pupil.lesson.passage for pupil in chosen), tuple(branches))
+        return Context(
+            tuple(pupil.lesson.passage for pupil in chosen),
+            tuple(pupil.lesson.sentences for pupil in chosen),
+            tuple(branches),
+        )
 
     def _beside(self, pupil: Pupil, course: Course) -> Pupil:
         if self.draw.random() < course.same_document:
@@ -77,7 +87,8 @@ class Classroom:
             return Branch(self._absent_question(chosen, course), ABSTENTION)
         number = self.draw.randrange(len(chosen))
         reading = self._reading(chosen[number], course)
-        return Branch(reading.question, cited_answer([(reading.answer, [number + 1])], {}))
+        answer = cited_answer([(reading.answer, [number + 1])], {})
+        return Branch(reading.question, answer, number + 1, reading.answer)
 
     def _reading(self, pupil: Pupil, course: Course) -> Reading:
         if pupil.readings and self.draw.random() < course.taught:

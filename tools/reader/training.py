@@ -18,13 +18,16 @@ from transformers import Qwen2ForCausalLM
 from tools.reader import attention
 from tools.reader.batches import Batch, Batcher
 from tools.reader.contexts import Classroom, Course, Pupil
+from tools.reader.guide import Guide
 
 _WARMUP_STEPS = 60
-_FULL_RATE = 0.15
-"""Share of the steps before the learning rate begins to fall, in a straight line, to ``_LAST_RATE`` of the peak."""
-_LAST_RATE = 0.03
+_FALL = 1.5
+"""Power of the share of the steps left that the learning rate falls with: at a high rate the heads that point stay
+blurred."""
 _TEXT_WEIGHT = 0.3
 """Of plain language modelling beside the answers."""
+_POINTER_WEIGHT = 0.3
+"""Of each step in which a head is told where to look."""
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
@@ -33,7 +36,7 @@ class TrainingSettings:
     """What decides the result, given the text."""
 
     steps: int
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     contexts: int = 4
     """In one step."""
     whole_answers: float = 0.3
@@ -88,14 +91,15 @@ class Training:
         batch = self._batcher([self._classroom.context(course) for _ in range(self._settings.contexts)])
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * _rate(self.step, progress)
-        answers, text = losses(self.model, batch)
-        (answers + _TEXT_WEIGHT * text).backward()
+        answers, text, pointers = losses(self.model, batch)
+        (answers + _TEXT_WEIGHT * text + _POINTER_WEIGHT * sum(pointers.values())).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
         self.tokens += batch.ids.numel()
         figures = {"step": self.step, "answers": answers.item(), "text": text.item()}
+        figures |= {name: loss.item() for name, loss in pointers.items()}
         self.curve.append(figures)
         return figures
 
@@ -125,21 +129,24 @@ class Training:
         self.step, self.seconds, self.tokens, self.curve = state["done"]
 
 
-def losses(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropy (nats a token) of the answers, their first tokens weighing more, and of the passages."""
-    hidden = hidden_states(model, batch)
+def losses(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    """Cross entropy (nats a token) of the answers, their first tokens weighing more, and of the passages; and what the
+    steps of :mod:`tools.reader.guide` lose (nats a query)."""
+    guide = Guide(batch.pointers, batch.spans)
+    hidden = hidden_states(model, batch, guide)
     answers = F.cross_entropy(_logits(model, hidden[batch.answers]), batch.answers_next, reduction="none")
     text = F.cross_entropy(_logits(model, hidden[batch.text]), batch.text_next)
-    return (answers * batch.weights).sum() / batch.weights.sum(), text
+    return (answers * batch.weights).sum() / batch.weights.sum(), text, guide.losses
 
 
-def hidden_states(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
+def hidden_states(model: Qwen2ForCausalLM, batch: Batch, guide: Guide | None = None) -> torch.Tensor:
     """float[rows * length, hidden] of the last layer; the model has branch attention."""
     outputs = model.model(
         input_ids=batch.ids,
         position_ids=batch.positions,
         attention_mask={"full_attention": None},  # the spans say it
         spans=batch.spans,
+        guide=guide,
         use_cache=False,
     )
     return outputs.last_hidden_state.flatten(0, 1)
@@ -173,5 +180,4 @@ def _optimizer(model: Qwen2ForCausalLM, rate: float) -> torch.optim.Optimizer:
 
 
 def _rate(step: int, progress: float) -> float:
-    falling = (progress - _FULL_RATE) / (1 - _FULL_RATE)
-    return min(1.0, (step + 1) / _WARMUP_STEPS) * max(_LAST_RATE, 1 - max(0.0, falling))
+    return min(1.0, (step + 1) / _WARMUP_STEPS) * (1 - progress) ** _FALL

@@ -18,6 +18,7 @@ def predictions() -> list[dict[str, Any]]:
                 {
                     "qa_id": f"q{i}",
                     "doc_id": f"paper{i % 3}",
+                    "model": "tuned-4bit",
                     "mode": mode,
                     "question_type": ("factual", "analytical")[i % 2],
                     "question": f"How many replicas does group {i} keep?",

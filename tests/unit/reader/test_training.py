@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from qa_core.generation.chat import build_messages
-from qa_core.training.tokenizer import END_OF_TEXT, TURN_END
+from qa_core.training.tokenizer import TURN_END
 from tools.reader import attention
 from tools.reader.batches import Batcher
 from tools.reader.contexts import Branch, Context, Course
@@ -22,11 +22,7 @@ ONE_PASSAGE = Course(most_passages=1, reach=0, absent=0.0, taught=0.0, branches=
 
 
 def reader(tokenizer: Any) -> Any:
-    return new_reader(
-        len(tokenizer), 3, 256,
-        end=tokenizer.convert_tokens_to_ids(TURN_END), pad=tokenizer.convert_tokens_to_ids(END_OF_TEXT),
-        positions=2048, seed=1,
-    )  # fmt: skip
+    return new_reader(tokenizer, 5, 256, positions=2048, seed=1)
 
 
 def batch_of(contexts: list[Context], tokenizer: Any) -> Any:
@@ -36,8 +32,8 @@ def batch_of(contexts: list[Context], tokenizer: Any) -> Any:
 def test_a_branch_gets_the_logits_of_being_asked_alone(class_of_pupils: list[Pupil], tokenizer: Any) -> None:
     passages = tuple(pupil.lesson.passage for pupil in class_of_pupils[:2])
     asked = [Branch("Who starts an election?", "A follower [1]."), Branch("What is a ring?", "It is [2].")]
-    short = Context(passages[:1], (Branch("Why?", "So [1]."),))
-    batch = batch_of([Context(passages, tuple(asked)), short], tokenizer)
+    short = Context(passages[:1], ((),), (Branch("Why?", "So [1]."),))
+    batch = batch_of([Context(passages, ((), ()), tuple(asked)), short], tokenizer)
     model = reader(tokenizer)
     model.set_attn_implementation(attention.NAME)
     with torch.no_grad():
@@ -56,7 +52,8 @@ def test_a_branch_gets_the_logits_of_being_asked_alone(class_of_pupils: list[Pup
 
 
 def test_what_is_learned_is_the_next_token_of_each_answer(class_of_pupils: list[Pupil], tokenizer: Any) -> None:
-    context = Context((class_of_pupils[0].lesson.passage,), (Branch("Why?", "So [1]."), Branch("How?", "Well [1].")))
+    branches = Branch("Why?", "So [1]."), Branch("How?", "Well [1].")
+    context = Context((class_of_pupils[0].lesson.passage,), ((),), branches)
     batch = batch_of([context], tokenizer)
     assert tokenizer.decode(batch.answers_next.tolist()) == f"So [1].{TURN_END}Well [1].{TURN_END}"
 

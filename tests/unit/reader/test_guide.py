@@ -1,0 +1,118 @@
+"""Heads are told where to look: at the right tokens, and only at what a token can see."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pytest
+import torch
+
+from qa_core.generation.chat import build_messages
+from tools.reader import attention
+from tools.reader.batches import Batcher
+from tools.reader.contexts import Branch, Context
+from tools.reader.guide import HEADS, Guide, Pointers
+from tools.reader.model import new_reader
+from tools.reader.questions import Pupil
+from tools.reader.sentences import find_sentences, same_words, word_numbers
+from tools.reader.training import hidden_states
+
+LEADER = "The leader sends heartbeats to all followers because a silent leader would lose its office."
+QUESTION = "Why does the Leader send heartbeats to followers?"
+
+
+@pytest.fixture
+def context(class_of_pupils: list[Pupil]) -> Context:
+    pupils = class_of_pupils[::-1]
+    holds = [number for number, pupil in enumerate(pupils, 1) if LEADER in pupil.lesson.sentences]
+    return Context(
+        tuple(pupil.lesson.passage for pupil in pupils),
+        tuple(pupil.lesson.sentences for pupil in pupils),
+        (
+            Branch(QUESTION, f"{LEADER[:-1]} [{holds[0]}].", holds[0], LEADER),
+            Branch("What is a snapshot?", "The sources do not answer this question."),
+        ),
+    )
+
+
+def batch_of(context: Context, tokenizer: Any) -> Any:
+    return Batcher(tokenizer, text_share=0.1, whole=1.0, draw=random.Random(0))([context])
+
+
+def test_a_sentence_is_found_among_the_tokens_with_the_number_of_its_passage(context: Context, tokenizer: Any) -> None:
+    prompt = build_messages("?", context.passages)[1]["content"]
+    encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    found = find_sentences(prompt, encoded["offset_mapping"], context.sentences)
+    assert [set(passage) for passage in found] == [set(sentences) for sentences in context.sentences]
+    for number, passage in enumerate(found, start=1):
+        for text, place in passage.items():
+            said = tokenizer.decode(encoded["input_ids"][place.start : place.end])
+            assert " ".join(said.split()) == text
+            assert tokenizer.decode([encoded["input_ids"][place.number]]).strip(" [") == str(number)
+
+
+def test_words_are_the_same_in_any_case_and_common_ones_point_nowhere(context: Context, tokenizer: Any) -> None:
+    numbers = word_numbers(tokenizer)
+    prompt = build_messages("?", context.passages)[1]["content"]
+    encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    sentence = next(
+        passage[LEADER]
+        for passage in find_sentences(prompt, encoded["offset_mapping"], context.sentences)
+        if LEADER in passage
+    )
+    asked = tokenizer(QUESTION, add_special_tokens=False)["input_ids"]
+    words = [numbers[token] for token in encoded["input_ids"]]
+    shared = same_words([numbers[token] for token in asked], words, sentence)
+    said = {tokenizer.decode([asked[place]]).strip().lower() for place, _ in shared}
+    assert "leader" in said
+    assert "the" not in said
+    for place, same in shared:
+        for at in same:
+            assert numbers[asked[place]] == words[at]
+            assert sentence.start <= at < sentence.end
+
+
+def test_the_answer_points_at_its_sentence_and_an_abstention_at_the_first_token(
+    context: Context, tokenizer: Any
+) -> None:
+    batch = batch_of(context, tokenizer)
+    first = batch.pointers[0]["first"]
+    (beginning,) = first.targets[0].nonzero()[:, 0].tolist()
+    said = tokenizer.decode(batch.ids[0, beginning - 2 : beginning + 1])
+    assert LEADER.startswith(said.strip())
+    assert first.targets[1].nonzero().tolist() == [[0]]
+    # Both look from the places whose next token is the first of an answer.
+    answers = batch.answers.tolist()
+    starts = [place for place in answers if place - 1 not in answers]
+    assert first.queries.tolist() == starts
+    assert batch.pointers[0]["second"].queries.tolist() == [place + 1 for place in starts]
+
+
+def test_a_step_loses_nothing_where_its_head_looks_right_and_counts_no_other_branch() -> None:
+    query, key = torch.zeros(1, 4, 6, 2), torch.zeros(1, 4, 6, 2)
+    query[0, :, 5] = 1.0
+    key[0, :, 1] = 100.0  # the target
+    key[0, :, 3] = 1e6  # in the branch of another question: a prompt of three, and branches of one and two
+    pointers = Pointers.of([(5, [1])], 6)
+    guide = Guide([{"first": pointers}], [[3, 1, 2, 0]])
+    guide.hear(HEADS["first"][0], query, key, 1.0)
+    assert guide.losses["first"].item() == pytest.approx(0.0, abs=1e-6)
+    guide.hear(HEADS["first"][0], query, torch.zeros_like(key), 1.0)
+    assert guide.losses["first"].item() == pytest.approx(math.log(5))  # three of the prompt and two of its own
+
+
+def test_before_any_training_words_and_sentences_are_found_better_than_by_chance(
+    context: Context, tokenizer: Any
+) -> None:
+    batch = batch_of(context, tokenizer)
+    model = new_reader(tokenizer, 5, 256, positions=2048, seed=1)
+    model.set_attn_implementation(attention.NAME)
+    guide = Guide(batch.pointers, batch.spans)
+    with torch.no_grad():
+        hidden_states(model, batch, guide)
+    assert set(guide.losses) == set(HEADS)
+    chance = math.log(batch.spans[0][0])
+    assert guide.losses["word"] < chance / 2
+    assert guide.losses["sentence"] < chance - 1

@@ -1,0 +1,212 @@
+"""Weights that already outline how a passage is read, laid into the first five layers of a model before training.
+
+Copying out of a prompt takes two layers (a head that brings each token the one before it, and a head that looks for the
+token just said and takes what followed; Olsson et al., "In-context Learning and Induction Heads", 2022, arXiv
+2209.11895); finding the sentence that a question is about takes four. Training has to come upon all of them. Weights
+that begin near such a solution save that time (mimetic initialisation: Trockman and Kolter, 2023, arXiv 2305.09828).
+Training is free to change every one of them, and does.
+
+The hidden vector of 256 begins divided: 128 dimensions say which token this is, 44 each the token before and the one
+before that, 8 whether a sentence began near, and 32 which sentence it stands in or has found.
+
+======  ==================================================================================
+layer   what its heads begin with
+======  ==================================================================================
+0       the token before, the token before that, and whether a sentence ended three back
+1       the beginning of the own sentence; the same word
+2       the same word, and which sentence it stands in; what followed the token just said
+3       what the words of the question have found
+4       the first and the second token of the sentence that was found
+======  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import Qwen2ForCausalLM
+
+_TOKEN, _CODE, _EDGE = 128, 44, 8
+"""Dimensions of the hidden vector for the token, for each token before it, and for the edge of a sentence."""
+_FAST = 10
+"""Pairs of dimensions that the rotary embedding turns by most within a few tokens."""
+_FAR, _RIDGE = 200, 0.3
+"""Tokens up to which nearness is told apart, and how much large biases are avoided for it."""
+_EMBEDDING_STD, _NOISE_STD, _MARK = 0.08, 0.02, 1.0
+"""Of the embeddings: the part that names a token, all of the rest, and the mark that the ends of sentences share."""
+_QUIET = 0.1
+"""Of everything else that adds to the hidden vector, so that it does not drown what is laid in."""
+_BEFORE, _SENTENCE, _SAY = 0.06, 0.1, 0.5
+"""What is added to the hidden vector: a token before, the own sentence, a token to say."""
+_POSITION, _SLOPE, _GATE, _AWAY = 7.0, 0.1, 5.0, 1.8
+"""Of biases. At 7 the right distance weighs e^3 to e^5 times its neighbours; the slope is in nats a token."""
+_FOLLOWED, _SAME_WORD, _OWN_WORD, _SAME_SENTENCE = 4.0, 1.0, 2.0, 3.0
+"""How sharply a head tells what it looks for from everything else."""
+
+
+def lay_in(model: Qwen2ForCausalLM, boundaries: Sequence[int]) -> None:
+    """Lay the outline into a model of hidden size 256 with heads of 64 and at least five layers.
+
+    Args:
+        boundaries: ids of the tokens behind which a sentence can begin.
+    """
+    with torch.no_grad():
+        _Outline(model, boundaries).lay_in()
+
+
+class _Outline:
+    def __init__(self, model: Qwen2ForCausalLM, boundaries: Sequence[int]) -> None:
+        self._embedding, self._boundaries = model.model.embed_tokens.weight, list(boundaries)
+        self._layers = [
+            _Heads(layer.self_attn, model.config.rope_parameters["rope_theta"]) for layer in model.model.layers
+        ]
+        for layer in model.model.layers:
+            layer.mlp.down_proj.weight.mul_(_QUIET)
+            layer.self_attn.o_proj.weight.mul_(_QUIET)
+        hidden = model.config.hidden_size
+        basis = torch.linalg.qr(torch.randn(hidden, hidden))[0].T
+        self._known = basis[: _TOKEN + 2 * _CODE]
+        self._token, *self._before, edge, self._sentence = basis.split(
+            [_TOKEN, _CODE, _CODE, _EDGE, hidden - _TOKEN - 2 * _CODE - _EDGE]
+        )
+        self._edge = edge[0]
+        self._code, self._mark = _project(self._token, _CODE + 1).split([_CODE, 1])
+
+    def lay_in(self) -> None:
+        self._name_tokens()
+        self._look_at_tokens_before()
+        self._find_own_sentence()
+        self._find_words()
+        self._gather()
+        self._say_beginning()
+
+    def _name_tokens(self) -> None:
+        embedding = self._embedding.normal_(0.0, _NOISE_STD)
+        embedding.add_(_EMBEDDING_STD * torch.randn(len(embedding), _TOKEN) @ self._token)
+        # The ends of sentences, and they alone, have a part in common.
+        embedding.sub_(embedding @ self._mark.T @ self._mark)
+        embedding[self._boundaries] += _MARK * self._mark
+
+    def _look_at_tokens_before(self) -> None:
+        first = self._layers[0]
+        for head, place in enumerate(self._before):
+            first.look_back(head, head + 1)
+            first.move(head, self._code, place, _BEFORE)
+        first.look_back(2, 3)
+        first.move(2, self._mark, self._edge[None], 3 * _BEFORE)
+
+    def _find_own_sentence(self) -> None:
+        second = self._layers[1]
+        second.prefer_near(0)
+        second.gate(0, self._edge)
+        # A fingerprint of the third token of the sentence and of the two before it.
+        second.move(0, _project(self._known, len(self._sentence)), self._sentence, _SENTENCE)
+        for head in range(2, second.count):
+            second.match(head, *[_SAME_WORD * _project(self._token, second.pairs)] * 2)
+
+    def _find_words(self) -> None:
+        third = self._layers[2]
+        third.match(0, *[_OWN_WORD * _project(self._token, third.pairs)] * 2)
+        third.look_away(0)
+        third.move(0, self._sentence, self._sentence, 3 * _SENTENCE)
+        for head in range(1, third.count):
+            third.match(head, *self._what_followed(head, third.pairs))
+            identity = _project(self._token, third.size)
+            third.move(head, identity, identity, _SAY)
+
+    def _what_followed(self, head: int, pairs: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Queries and keys, float[pairs, hidden]: the token just said and the one before a place; for all heads but
+        the first also those before them."""
+        last, last_but_one = self._before
+        if head == 1:
+            return _FOLLOWED * self._code[:pairs], _FOLLOWED * last[:pairs]
+        half = slice(0, pairs // 2) if head == 2 else slice(pairs // 2, pairs)
+        query, key = (self._code[half], last[half]), (last[half], last_but_one[half])
+        return _FOLLOWED * torch.cat(query), _FOLLOWED * torch.cat(key)
+
+    def _gather(self) -> None:
+        self._layers[3].move(0, self._sentence, self._sentence, 6 * _SENTENCE)
+
+    def _say_beginning(self) -> None:
+        fifth = self._layers[4]
+        for head, place in enumerate(reversed(self._before)):
+            fifth.match(head, *[_SAME_SENTENCE * self._sentence] * 2)
+            fifth.gate(head, self._edge, fifth.pairs // 2 - 1)
+            fifth.move(head, place, self._code, _SAY)
+
+
+class _Heads:
+    """The heads of one layer, and what they can be made to do."""
+
+    def __init__(self, attention: torch.nn.Module, theta: float) -> None:
+        self._attention, self._theta = attention, theta
+        self.size = attention.head_dim
+        self.pairs = self.size // 2
+        self.count = attention.q_proj.out_features // self.size
+
+    def look_back(self, head: int, distance: int) -> None:
+        """Biases whose rotated product is largest ``distance`` places back, whatever the tokens are."""
+        angles = distance * self._speeds().float()
+        self._bias("q", head).copy_(_POSITION * torch.cat([torch.ones(self.pairs), torch.zeros(self.pairs)]))
+        self._bias("k", head).copy_(_POSITION * torch.cat([angles.cos(), angles.sin()]))
+
+    def look_away(self, head: int) -> None:
+        """Biases that keep a token from finding itself: fast pairs of opposite sign."""
+        self._bias("q", head)[:_FAST] = _AWAY
+        self._bias("k", head)[:_FAST] = -_AWAY
+
+    def prefer_near(self, head: int) -> None:
+        """Scores that fall by ``_SLOPE`` with each token of distance, up to ``_FAR``.
+
+        A rotated pair of constant parts contributes a cosine of the distance: a straight line is fitted with those.
+        """
+        distance = torch.arange(_FAR, dtype=torch.float64)
+        cosines = torch.cos(torch.outer(distance, self._speeds()[:-1]))
+        columns = torch.cat([cosines, torch.ones(_FAR, 1)], dim=1)
+        gram = columns.T @ columns + _RIDGE * torch.eye(self.pairs)
+        shares = torch.linalg.solve(gram, columns.T @ (-_SLOPE * distance))[:-1].float()
+        size = (self.size**0.5 * shares.abs()).sqrt()
+        self._bias("q", head)[: len(size)] = size
+        self._bias("k", head)[: len(size)] = shares.sign() * size
+
+    def gate(self, head: int, direction: torch.Tensor, pair: int = -1) -> None:
+        """Look only at places whose vector has a part in ``direction``, float[hidden]; -1 is the slowest pair."""
+        pair %= self.pairs
+        self._bias("q", head)[pair] = _GATE
+        self._rows("k", head)[pair] += _GATE * direction
+
+    def match(self, head: int, query: torch.Tensor, key: torch.Tensor) -> None:
+        """Attend to where ``key`` of the other vector equals ``query`` of the own; float[n, hidden] each.
+
+        They go into the slow pairs, which hardly turn within a prompt: what is matched there is found anywhere.
+        """
+        half = len(query) // 2
+        for name, rows in (("q", query), ("k", key)):
+            placed = self._rows(name, head)
+            placed[self.pairs - half : self.pairs] += rows[:half]
+            placed[self.size - half :] += rows[half:]
+
+    def move(self, head: int, source: torch.Tensor, target: torch.Tensor, gain: float) -> None:
+        """What is read at the attended place in ``source`` is added in ``target``; float[n, hidden] each."""
+        # Half of the gain on each side: steps of one size then change both alike.
+        self._rows("v", head)[: len(source)] = gain**0.5 * source
+        self._attention.o_proj.weight[:, self._part(head)][:, : len(target)] = gain**0.5 * target.T
+
+    def _speeds(self) -> torch.Tensor:
+        """float64[pairs]: radians by which each pair turns with a token."""
+        return self._theta ** (-torch.arange(self.pairs, dtype=torch.float64) / self.pairs)
+
+    def _rows(self, name: str, head: int) -> torch.Tensor:
+        return getattr(self._attention, f"{name}_proj").weight[self._part(head)]
+
+    def _bias(self, name: str, head: int) -> torch.Tensor:
+        return getattr(self._attention, f"{name}_proj").bias[self._part(head)]
+
+    def _part(self, head: int) -> slice:
+        return slice(head * self.size, (head + 1) * self.size)
+
+
+def _project(part: torch.Tensor, rows: int) -> torch.Tensor:
+    """float[rows, hidden]: orthonormal, out of the space of ``part``, at random."""
+    return torch.linalg.qr(torch.randn(len(part), rows))[0].T @ part
