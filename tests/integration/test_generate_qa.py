@@ -25,7 +25,7 @@ from qa_core.dataset.funnel import YieldTooLow
 from qa_core.dataset.reviews import Decision, append_decision
 from qa_core.errors import UserError
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.proof]
 
 PAPERS = Path(__file__).parents[2] / "examples" / "papers"
 QUIET = Console(quiet=True)
@@ -50,7 +50,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     papers, storage = tmp_path_factory.mktemp("papers"), tmp_path_factory.mktemp("runs")
     for paper in sorted(PAPERS.glob("*.md"))[:6]:
         (papers / paper.name).write_text(paper.read_text()[:7000].rpartition("\n\n")[0] + "\n")
-    settings = {"run.storage": str(storage), "chunk.papers": str(papers), "base_model.pretraining_steps": 0}
+    settings = {"run.storage": str(storage), "chunk.papers": str(papers)}
     config = apply(load_config(["tiny"]), settings)
     for name in ("base-model", "chunk", "index"):
         make(config, name)

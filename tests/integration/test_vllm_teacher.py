@@ -31,6 +31,7 @@ from tests.integration.tiny_teacher import TEXTS, build_tiny_teacher
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.proof,
     pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed: make teacher"),
 ]
 

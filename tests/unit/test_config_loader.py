@@ -41,12 +41,12 @@ def test_overrides_read_numbers_lists_and_scientific_notation() -> None:
 def test_an_unknown_key_names_the_nearest_known_one() -> None:
     assert "did you mean 'learning_rate'" in problem(["tiny"], ["finetune.learnin_rate=1"])
     assert "did you mean 'finetune'" in problem(["tiny"], ["finetunes.max_steps=1"])
-    assert "did you mean 'hidden_size'" in problem(["tiny"], ["base_model.hiden_size=256"])
+    assert "did you mean 'hidden_size'" in problem(["tiny"], ["base_model.source=scratch", "base_model.hiden_size=256"])
 
 
 def test_a_wrong_value_is_told_with_its_key_and_itself() -> None:
     assert "finetune.max_steps='abc'" in problem([], ["finetune.max_steps=abc"])
-    assert "multiple of 256" in problem(["tiny"], ["base_model.hidden_size=300"])
+    assert "multiple of 256" in problem(["tiny"], ["base_model.source=scratch", "base_model.hidden_size=300"])
     assert "must be a multiple of" in problem([], ["finetune.train_batch_size=6"])
 
 
@@ -75,6 +75,6 @@ def test_apply_replaces_dotted_keys_and_checks_again() -> None:
 
 
 def test_the_order_of_overrides_does_not_matter_to_a_changed_variant() -> None:
-    overrides = ["base_model.name_or_path=here", "base_model.source=pretrained"]
+    overrides = ["base_model.hidden_size=512", "base_model.source=scratch"]
     assert load_config(["tiny"], overrides) == load_config(["tiny"], overrides[::-1])
-    assert load_config(["tiny"], overrides).base_model.name_or_path == "here"
+    assert load_config(["tiny"], overrides).base_model.hidden_size == 512

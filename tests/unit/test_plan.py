@@ -125,6 +125,25 @@ def test_a_pretrained_base_model_does_not_depend_on_the_papers(papers: Path) -> 
     assert "papers" not in plan_for(config)[0].inputs
 
 
+def test_another_version_of_a_packaged_model_is_another_run(papers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = papers.parent / "site" / "some_models"
+    (package / "small").mkdir(parents=True)
+    (package / "small" / "model.safetensors").write_bytes(b"one")
+    monkeypatch.syspath_prepend(str(package.parent))
+    config = configured(papers, "base_model.name_or_path=package:some_models/small")
+    pretend_to_run(config, plan_for(config))
+    assert actions(plan_for(config)) == ["skip"] * len(PIPELINE)
+    (package / "small" / "model.safetensors").write_bytes(b"two")
+    with pytest.raises(UserError, match="input packaged model changed"):
+        plan_for(config)
+
+
+def test_evaluation_depends_on_the_base_only_where_it_is_compared_with_it(papers: Path) -> None:
+    compared, alone = plan_for(configured(papers)), plan_for(configured(papers, "eval.compare=[]"))
+    assert {"base", "adapter"} <= set(compared[-1].inputs)
+    assert not {"base", "adapter"} & set(alone[-1].inputs)
+
+
 def test_every_artifact_has_one_producer() -> None:
     outputs = [name for stage in STAGES.values() for name in stage.outputs]
     assert len(outputs) == len(set(outputs))

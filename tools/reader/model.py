@@ -14,7 +14,6 @@ from tools.reader.outline import lay_in
 HIDDEN, HEADS, FEWEST_LAYERS = 256, 4, 5
 _THETA = 1e6
 """As in Qwen2.5: half of the pairs hardly turn within a prompt, which is where words are matched."""
-_SENTENCE_ENDS = (".", "!", "?", ".)", ").")
 
 
 def new_reader(tokenizer: Any, layers: int, intermediate_size: int, positions: int, seed: int) -> Qwen2ForCausalLM:
@@ -47,12 +46,6 @@ def new_reader(tokenizer: Any, layers: int, intermediate_size: int, positions: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen2ForCausalLM(config).float()
-        lay_in(model, _boundaries(tokenizer))
+        lay_in(model, [tokenizer.decode([token]) for token in range(len(tokenizer))])
     model.generation_config = GenerationConfig(eos_token_id=[end, pad], pad_token_id=pad)
     return model
-
-
-def _boundaries(tokenizer: Any) -> list[int]:
-    """Tokens behind which a sentence can begin."""
-    texts = ((token, tokenizer.decode([token])) for token in range(len(tokenizer)))
-    return [token for token, text in texts if "\n" in text or text.strip() in _SENTENCE_ENDS]

@@ -7,7 +7,9 @@ that begin near such a solution save that time (mimetic initialisation: Trockman
 Training is free to change every one of them, and does.
 
 The hidden vector of 256 begins divided: 128 dimensions say which token this is, 44 each the token before and the one
-before that, 8 whether a sentence began near, and 32 which sentence it stands in or has found.
+before that, 8 whether a sentence began near, and 32 which sentence it stands in or has found. Tokens of one word,
+``The``, `` The`` and ``the``, begin alike but for marks of the space and of the capital: an answer begins with ``The``
+where the passage has `` The``, and that can be learned for all words at once.
 
 ======  ==================================================================================
 layer   what its heads begin with
@@ -33,8 +35,11 @@ _FAST = 10
 """Pairs of dimensions that the rotary embedding turns by most within a few tokens."""
 _FAR, _RIDGE = 200, 0.3
 """Tokens up to which nearness is told apart, and how much large biases are avoided for it."""
-_EMBEDDING_STD, _NOISE_STD, _MARK = 0.08, 0.02, 1.0
-"""Of the embeddings: the part that names a token, all of the rest, and the mark that the ends of sentences share."""
+_NAME_STD, _OWN_SHARE, _NOISE_STD = 0.08, 0.25, 0.02
+"""Of the embeddings: the part that names a token, what of its variance is not the word's, and all of the rest."""
+_END_MARK, _SPACE_MARK, _CAPITAL_MARK = 1.0, 0.4, 0.4
+"""What the ends of sentences, tokens after a space and capitalised tokens share."""
+_SENTENCE_ENDS = (".", "!", "?", ".)", ").")
 _QUIET = 0.1
 """Of everything else that adds to the hidden vector, so that it does not drown what is laid in."""
 _BEFORE, _SENTENCE, _SAY = 0.06, 0.1, 0.5
@@ -45,19 +50,19 @@ _FOLLOWED, _SAME_WORD, _OWN_WORD, _SAME_SENTENCE = 4.0, 1.0, 2.0, 3.0
 """How sharply a head tells what it looks for from everything else."""
 
 
-def lay_in(model: Qwen2ForCausalLM, boundaries: Sequence[int]) -> None:
+def lay_in(model: Qwen2ForCausalLM, texts: Sequence[str]) -> None:
     """Lay the outline into a model of hidden size 256 with heads of 64 and at least five layers.
 
     Args:
-        boundaries: ids of the tokens behind which a sentence can begin.
+        texts: of every token.
     """
     with torch.no_grad():
-        _Outline(model, boundaries).lay_in()
+        _Outline(model).lay_in(texts)
 
 
 class _Outline:
-    def __init__(self, model: Qwen2ForCausalLM, boundaries: Sequence[int]) -> None:
-        self._embedding, self._boundaries = model.model.embed_tokens.weight, list(boundaries)
+    def __init__(self, model: Qwen2ForCausalLM) -> None:
+        self._embedding = model.model.embed_tokens.weight
         self._layers = [
             _Heads(layer.self_attn, model.config.rope_parameters["rope_theta"]) for layer in model.model.layers
         ]
@@ -67,26 +72,29 @@ class _Outline:
         hidden = model.config.hidden_size
         basis = torch.linalg.qr(torch.randn(hidden, hidden))[0].T
         self._known = basis[: _TOKEN + 2 * _CODE]
-        self._token, *self._before, edge, self._sentence = basis.split(
+        token, *self._before, edge, self._sentence = basis.split(
             [_TOKEN, _CODE, _CODE, _EDGE, hidden - _TOKEN - 2 * _CODE - _EDGE]
         )
         self._edge = edge[0]
-        self._code, self._mark = _project(self._token, _CODE + 1).split([_CODE, 1])
+        self._marks, self._names = token[:3], token[3:]
+        self._code = _project(self._names, _CODE)
 
-    def lay_in(self) -> None:
-        self._name_tokens()
+    def lay_in(self, texts: Sequence[str]) -> None:
+        self._name_tokens(texts)
         self._look_at_tokens_before()
         self._find_own_sentence()
         self._find_words()
         self._gather()
         self._say_beginning()
 
-    def _name_tokens(self) -> None:
+    def _name_tokens(self, texts: Sequence[str]) -> None:
+        words = _words(texts)
+        shared, own = (torch.randn(len(texts), len(self._names)) for _ in range(2))
+        names = (1 - _OWN_SHARE) ** 0.5 * shared[words] + _OWN_SHARE**0.5 * own
         embedding = self._embedding.normal_(0.0, _NOISE_STD)
-        embedding.add_(_EMBEDDING_STD * torch.randn(len(embedding), _TOKEN) @ self._token)
-        # The ends of sentences, and they alone, have a part in common.
-        embedding.sub_(embedding @ self._mark.T @ self._mark)
-        embedding[self._boundaries] += _MARK * self._mark
+        embedding.sub_(embedding @ self._marks.T @ self._marks)
+        embedding.add_(_NAME_STD * names @ self._names)
+        embedding.add_(_marks(texts) @ self._marks)
 
     def _look_at_tokens_before(self) -> None:
         first = self._layers[0]
@@ -94,7 +102,7 @@ class _Outline:
             first.look_back(head, head + 1)
             first.move(head, self._code, place, _BEFORE)
         first.look_back(2, 3)
-        first.move(2, self._mark, self._edge[None], 3 * _BEFORE)
+        first.move(2, self._marks[:1], self._edge[None], 3 * _BEFORE)
 
     def _find_own_sentence(self) -> None:
         second = self._layers[1]
@@ -103,16 +111,16 @@ class _Outline:
         # A fingerprint of the third token of the sentence and of the two before it.
         second.move(0, _project(self._known, len(self._sentence)), self._sentence, _SENTENCE)
         for head in range(2, second.count):
-            second.match(head, *[_SAME_WORD * _project(self._token, second.pairs)] * 2)
+            second.match(head, *[_SAME_WORD * _project(self._names, second.pairs)] * 2)
 
     def _find_words(self) -> None:
         third = self._layers[2]
-        third.match(0, *[_OWN_WORD * _project(self._token, third.pairs)] * 2)
+        third.match(0, *[_OWN_WORD * _project(self._names, third.pairs)] * 2)
         third.look_away(0)
         third.move(0, self._sentence, self._sentence, 3 * _SENTENCE)
         for head in range(1, third.count):
             third.match(head, *self._what_followed(head, third.pairs))
-            identity = _project(self._token, third.size)
+            identity = _project(self._names, third.size)
             third.move(head, identity, identity, _SAY)
 
     def _what_followed(self, head: int, pairs: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -210,3 +218,27 @@ class _Heads:
 def _project(part: torch.Tensor, rows: int) -> torch.Tensor:
     """float[rows, hidden]: orthonormal, out of the space of ``part``, at random."""
     return torch.linalg.qr(torch.randn(len(part), rows))[0].T @ part
+
+
+def _words(texts: Sequence[str]) -> torch.Tensor:
+    """int64[tokens]: the first token of the same word, whatever its case and the space before it."""
+    first: dict[str, int] = {}
+    return torch.tensor([first.setdefault(_word(text) or f"token {token}", token) for token, text in enumerate(texts)])
+
+
+def _word(text: str) -> str:
+    """Empty for white space and for a piece of a character."""
+    return "" if "\ufffd" in text else text.strip().lower()
+
+
+def _marks(texts: Sequence[str]) -> torch.Tensor:
+    """float[tokens, 3]"""
+    rows = [
+        (
+            _END_MARK * ("\n" in text or text.strip() in _SENTENCE_ENDS),
+            _SPACE_MARK * text.startswith(" "),
+            _CAPITAL_MARK * text.strip()[:1].isupper(),
+        )
+        for text in texts
+    ]
+    return torch.tensor(rows, dtype=torch.float32)
