@@ -54,7 +54,11 @@ def run(context: StageContext) -> StageOutcome:
         )
         compute = settings.compute
         metrics = on_cluster(_convert, work, num_cpus=compute.num_cpus, num_gpus=compute.num_gpus)
-    return StageOutcome({"gguf": 1}, {}, metrics)
+    table = [
+        (name.replace("_", " "), f"{check['value']:.4g}", f"{check['comparison']} {check['limit']:g}")
+        for name, check in metrics["parity"].items()
+    ]
+    return StageOutcome({"gguf": 1}, {}, metrics, table=table)
 
 
 def _convert(work: _Work) -> dict[str, Any]:
@@ -127,4 +131,5 @@ def _figures(model: Path, f16: Path, report: dict[str, Any]) -> dict[str, Any]:
         "mean_kld": report["checks"]["quantized_kld"]["value"],
         "f16_argmax_agreement": report["checks"]["f16_argmax"]["value"],
         **report["measured"],
+        "parity": report["checks"],
     }

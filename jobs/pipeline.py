@@ -43,7 +43,7 @@ def run_plan(
                 connected = True
             outcome, seconds = run_stage(config, store, planned, console, is_local)
             console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
-            for line in _funnel_lines(outcome.funnel):
+            for line in _aligned([*_funnel_rows(outcome.funnel), *outcome.table]):
                 console.print(f"[dim]    {escape(line)}[/dim]")
 
 
@@ -125,15 +125,16 @@ def _in_words(stage: Stage, outcome: StageOutcome) -> str:
     return " · ".join(parts)
 
 
-def _funnel_lines(funnel: Sequence[FunnelStep]) -> list[str]:
-    """One line a step: its name, how many are left, and what was lost on the way to it."""
-    names, figures = [step.name for step in funnel], [f"{step.left:,}" for step in funnel]
-    losses = [", ".join(f"{n:,} {reason}" for reason, n in step.lost.items()) for step in funnel]
-    widths = max(map(len, names), default=0), max(map(len, figures), default=0)
-    lines = zip(names, figures, losses, strict=True)
-    return [
-        f"{name:<{widths[0]}}  {left:>{widths[1]}}  {lost and f'without {lost}'}".rstrip() for name, left, lost in lines
-    ]
+def _funnel_rows(funnel: Sequence[FunnelStep]) -> Iterator[tuple[str, str, str]]:
+    """A row for each step: its name, how many are left, and what was lost on the way to it."""
+    for step in funnel:
+        lost = ", ".join(f"{n:,} {reason}" for reason, n in step.lost.items())
+        yield step.name, f"{step.left:,}", lost and f"without {lost}"
+
+
+def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    names, figures = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    return [f"{name:<{names}}  {figure:>{figures}}  {said}".rstrip() for name, figure, said in rows]
 
 
 def _figure(value: object) -> str:

@@ -53,6 +53,8 @@ class StageOutcome:
     rejected: Mapping[str, int]
     metrics: Mapping[str, Any]
     funnel: Sequence[FunnelStep] = ()
+    table: Sequence[tuple[str, str, str]] = ()
+    """Rows that are printed below the stage's line: a name, a figure, and what is said about it."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ class ParityLimits(Section):
     """F16 GGUF against the merged model, share of positions with the same first choice."""
     max_mean_kld: float = Field(0.2, gt=0)
     """Quantised against F16 GGUF, mean Kullback-Leibler divergence in nats per token."""
+    max_term_kld: float = Field(0.2, gt=0)
+    """The same at the tokens of technical terms and numbers alone."""
 
 
 class ConvertCompute(Section):

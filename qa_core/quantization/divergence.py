@@ -14,7 +14,9 @@ import numpy.typing as npt
 from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
 from qa_core.quantization.reference import logits_of
+from qa_core.terms import is_technical, token_matches
 
+_TAIL = 0.999
 _WINDOW = 64
 """Positions compared at once: 64 rows of a vocabulary of 152,000 are 78 MB in float64."""
 
@@ -37,6 +39,12 @@ class FileComparison:
     """Positions compared."""
     mean_kld: float
     """Mean Kullback-Leibler divergence KL(first || second) in nats per token."""
+    tail_kld: float
+    """What 99.9% of the positions stay below."""
+    num_terms: int
+    """Positions whose next token belongs to a technical term."""
+    term_kld: float
+    """Mean divergence at those alone; NaN where there is none."""
     same_top: float
     """Share of positions with the same most probable token."""
     perplexity: float
@@ -63,23 +71,44 @@ def compare_files(
     first: LlamaModel, second: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
 ) -> FileComparison:
     """Both models on every position of ``token_rows`` that has a next token."""
-    divergence, same_top, positions = 0.0, 0, 0
-    surprise = np.zeros(2)
+    divergences, terms = [], []
+    same_top, surprise = 0, np.zeros(2)
     with (
         closing(_context(first, token_rows, n_threads)) as one,
         closing(_context(second, token_rows, n_threads)) as two,
     ):
         for row in token_rows:
+            terms.append(term_tokens(first, row)[1:])
             for (start, logits), (_, others) in zip(_windows(one, row), _windows(two, row), strict=True):
                 targets = np.array(row[start + 1 : start + 1 + len(logits)], dtype=np.intp)
                 p, q = (_log_softmax(part[: len(targets)]) for part in (logits, others))
-                divergence += float((np.exp(p) * (p - q)).sum())
+                divergences.append((np.exp(p) * (p - q)).sum(axis=1))
                 same_top += int((p.argmax(1) == q.argmax(1)).sum())
                 rows = np.arange(len(targets))
                 surprise -= np.array([p[rows, targets].sum(), q[rows, targets].sum()])
-                positions += len(targets)
-    perplexities = [math.exp(total / positions) for total in surprise]
-    return FileComparison(positions, divergence / positions, same_top / positions, *perplexities)
+    kld, is_term = np.concatenate(divergences), np.concatenate(terms)
+    return FileComparison(
+        num_tokens=len(kld),
+        mean_kld=float(kld.mean()),
+        tail_kld=float(np.quantile(kld, _TAIL)),
+        num_terms=int(is_term.sum()),
+        term_kld=float(kld[is_term].mean()) if is_term.any() else math.nan,
+        same_top=same_top / len(kld),
+        perplexity=math.exp(surprise[0] / len(kld)),
+        perplexity_other=math.exp(surprise[1] / len(kld)),
+    )
+
+
+def term_tokens(model: LlamaModel, tokens: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """bool[tokens]: which ones belong to a technical term, as :mod:`qa_core.terms` tells them."""
+    pieces = [model.piece(token) for token in tokens]
+    ends = np.cumsum([len(piece) for piece in pieces])
+    found = np.zeros(len(tokens), dtype=np.bool_)
+    # One character a byte, so that places in the text are places in the tokens; terms are almost all ASCII.
+    for match in token_matches(b"".join(pieces).decode("latin-1")):
+        if is_technical(match.group()):
+            found[np.searchsorted(ends, match.start(), "right") : np.searchsorted(ends, match.end(), "left") + 1] = True
+    return found
 
 
 def _context(model: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int) -> LlamaContext:

@@ -19,6 +19,7 @@ from qa_core.schemas import Message, Passage
 
 _REFERENCE_ROWS = 8
 """Sequences that the float32 model is run on: each of its logits is compared, so few suffice."""
+_ANSWER = " It is. [1]\n"
 
 
 class ParityFailed(RuntimeError):
@@ -84,6 +85,7 @@ def check(
     try:
         _check_tokenizer(merged, converted, tokenizer_strings(texts, limits.tokenizer_strings, seed), report)
         _check_template(merged, converted, texts, report)
+        _check_turn_end(merged, converted, report)
         _check_logits(merged, original, token_rows[:_REFERENCE_ROWS], limits, n_threads, report)
         _check_quantization(original, converted, token_rows, limits, n_threads, report)
     finally:
@@ -113,6 +115,26 @@ def _check_template(merged: Path, converted: LlamaModel, texts: Sequence[str], r
     report.require("chat_template", len(wrong), "<=", 0, f"first: conversation {wrong[0]}" if wrong else "")
 
 
+def _check_turn_end(merged: Path, converted: LlamaModel, report: ParityReport) -> None:
+    """Whatever ends an answer for the model must end it in the file too, or the service talks on."""
+    tokenizer = load_tokenizer(merged)
+    answered = tokenizer.apply_chat_template(_conversations(["", ""])[-1][:-1], tokenize=False)
+    after_answer = answered.rpartition(_ANSWER.strip())[2].lstrip()
+    ends = {*_stop_tokens(merged), *converted.tokenize(after_answer)[:1]}
+    wrong = [converted.token_text(token) for token in sorted(ends) if not converted.ends_generation(token)]
+    report.require("turn_end", len(wrong), "<=", 0, f"does not end an answer: {wrong[0]!r}" if wrong else "")
+
+
+def _stop_tokens(merged: Path) -> list[int]:
+    """The ``eos_token_id`` of the model: of its generation settings, or of its configuration."""
+    for name in ("generation_config.json", "config.json"):
+        file = merged / name
+        value = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.is_file() else None
+        if value is not None:
+            return [value] if isinstance(value, int) else list(value)
+    return []
+
+
 def _conversations(texts: Sequence[str]) -> list[list[Message]]:
     """As they are served: alone, with passages, and with an answer and a second question."""
     passages = [
@@ -121,7 +143,7 @@ def _conversations(texts: Sequence[str]) -> list[list[Message]]:
     ]
     alone, with_sources = build_messages("What is measured?"), build_messages("  Why? <b>&amp;</b>\n", passages)
     answer, again = (
-        Message(role="assistant", content=" It is. [1]\n"),
+        Message(role="assistant", content=_ANSWER),
         Message(role="user", content="And \u6771\u4eac?"),
     )
     return [alone, with_sources, [*with_sources, answer, again]]
@@ -155,8 +177,12 @@ def _check_quantization(
         same_top_1=measured.same_top,
         perplexity_f16=measured.perplexity,
         perplexity_quantized=measured.perplexity_other,
+        tail_kld=measured.tail_kld,
+        term_tokens=measured.num_terms,
     )
     report.require("quantized_kld", measured.mean_kld, "<=", limits.max_mean_kld)
+    if measured.num_terms:
+        report.require("term_kld", measured.term_kld, "<=", limits.max_term_kld)
 
 
 def _rounded(value: float) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qa_core.generation.llama import LlamaModel
-from qa_core.quantization.divergence import compare_files
+from qa_core.quantization.divergence import compare_files, term_tokens
 
 
 @pytest.mark.parametrize("length", [2, 64, 65, 66])
@@ -17,3 +17,12 @@ def test_every_position_with_a_next_token_counts_whatever_the_length_of_the_row(
     assert comparison.num_tokens == length - 1
     assert comparison.mean_kld == 0
     assert comparison.same_top == 1
+
+
+def test_the_tokens_of_technical_terms_are_told_from_the_others(tiny_gguf: Path) -> None:
+    with closing(LlamaModel(tiny_gguf, 0)) as model:
+        row = model.tokenize("The GPU reads Q4_K_M blocks of 256 weights, 東京 too.")
+        terms = term_tokens(model, row)
+        said = b"".join(model.piece(token) for token, is_term in zip(row, terms, strict=True) if is_term).decode()
+    # A token that begins before its term, with the space, counts whole.
+    assert said.split() == ["GPU", "Q4_K_M", "256"]

@@ -48,10 +48,14 @@ def test_a_faithful_conversion_passes_every_check(
     tiny_model: Path, tiny_gguf: Path, q4: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
     report = check(tiny_model, tiny_gguf, q4, token_rows, tmp_path / "parity.json")
-    assert list(report["checks"]) == ["tokenizer", "chat_template", "f16_logits", "f16_argmax", "quantized_kld"]
+    assert list(report["checks"]) == [
+        "tokenizer", "chat_template", "turn_end", "f16_logits", "f16_argmax", "quantized_kld", "term_kld",
+    ]  # fmt: skip
     assert all(entry["passed"] for entry in report["checks"].values())
     assert report["measured"]["tokenizer_strings"] == 300
     assert report["measured"]["perplexity_quantized"] > 1
+    assert report["measured"]["tail_kld"] >= report["checks"]["quantized_kld"]["value"]
+    assert report["measured"]["term_tokens"] > 5
     assert json.loads((tmp_path / "parity.json").read_text()) == report
     first = (tmp_path / "parity.json").read_bytes()
     check(tiny_model, tiny_gguf, q4, token_rows, tmp_path / "parity.json")
@@ -81,6 +85,15 @@ def test_a_changed_tokenizer_is_found(
     assert failed_check(changed, tiny_gguf, q4, token_rows, tmp_path / "parity.json") == "tokenizer"
 
 
+def test_an_end_of_turn_that_the_file_would_run_over_is_found(
+    tiny_model: Path, tiny_gguf: Path, q4: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    changed = sabotaged(tiny_model, tmp_path / "m")
+    settings = json.loads((changed / "generation_config.json").read_text())
+    (changed / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": [300]}))
+    assert failed_check(changed, tiny_gguf, q4, token_rows, tmp_path / "parity.json") == "turn_end"
+
+
 def test_swapped_tensors_are_found(
     tiny_model: Path, tiny_gguf: Path, q4: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
@@ -101,6 +114,13 @@ def test_a_quantisation_that_is_too_coarse_is_found(
 ) -> None:
     limits = LIMITS.model_copy(update={"max_mean_kld": 1e-9})
     assert failed_check(tiny_model, tiny_gguf, q4, token_rows, tmp_path / "p.json", limits) == "quantized_kld"
+
+
+def test_technical_terms_are_judged_apart(
+    tiny_model: Path, tiny_gguf: Path, q4: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    limits = LIMITS.model_copy(update={"max_term_kld": 1e-9})
+    assert failed_check(tiny_model, tiny_gguf, q4, token_rows, tmp_path / "p.json", limits) == "term_kld"
 
 
 def test_a_failure_names_its_check_and_crosses_process_borders() -> None:
