@@ -23,8 +23,6 @@ from qa_core.artifacts import RunStore
 KILLS = 5
 BATCH = 64
 """Requests in flight: what a kill may cost."""
-_BASE = ("base_model.pretraining_steps=4", "base_model.num_hidden_layers=2", "base_model.vocab_size=1024")
-"""The model is not used here; building it should not take longer than what is measured."""
 _FAILURE_OF_REASON = {
     "connection_lost": "cut_stream", "empty_reply": "empty", "rate_limited": "rate_limited",
     "server_error": "server_error", "timeout": "timeout",
@@ -147,7 +145,7 @@ class _Bench:
 
     def _start(self, stage: str, name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "jobs", stage, "--config", "tiny", "--config", str(self.root / "stub.yaml")]
-        settings = [f"run.storage={self.root}", f"run.name={name}", *_BASE]
+        settings = [f"run.storage={self.root}", f"run.name={name}"]
         # A file: Ray's processes outlive a killed driver for a moment, and would hold a pipe open.
         with open(self._printed(name), "wb") as output:
             return subprocess.Popen([*command, *settings], stdout=output, stderr=subprocess.STDOUT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from qa_core.schemas import PREDICTIONS, Passage
 
 if TYPE_CHECKING:
     from qa_core.generation.answer import Answer, Answerer, Mode
+    from qa_core.retrieval.retriever import Retriever
 
 Row = dict[str, Any]
 
@@ -68,11 +70,15 @@ def _evaluate(
     from qa_core.evaluation.report import write_report
     from qa_core.evaluation.summary import summarise
 
-    rows = _test_rows(inputs["qa"], config.eval)
-    predictions, seconds = _predict(config, inputs, SERVED, rows, scratch, counter)
-    speed = sum(row["completion_tokens"] for row in predictions) / seconds
-    for model in config.eval.compare:
-        predictions += _predict(config, inputs, model, rows, scratch, counter)[0]
+    rows, retriever = _test_rows(inputs["qa"], config.eval), _retriever(config, inputs)
+    predictions: list[Row] = []
+    with local_scratch(scratch) as folder:
+        for model in (SERVED, *config.eval.compare):
+            file = model_copy(model, inputs, config.convert, folder)
+            answered, seconds = _predict(config, file, retriever, rows, counter)
+            predictions += [{"model": model, **row} for row in answered]
+            if model == SERVED:
+                speed = sum(row["completion_tokens"] for row in answered) / seconds
     summary = summarise(predictions, config.eval, config.retrieval.top_k, config.run.seed)
     with output.staging() as folder:
         pq.write_table(pa.Table.from_pylist(predictions, schema=PREDICTIONS), folder / "predictions.parquet")
@@ -81,32 +87,35 @@ def _evaluate(
     return {**_headlines(summary), "tokens_per_second": round(speed, 1)}
 
 
+def _retriever(config: LecternConfig, inputs: dict[str, Artifact]) -> Retriever | None:
+    from qa_core.retrieval.retriever import Retriever
+
+    if "rag" not in config.eval.modes:
+        return None
+    return Retriever(inputs["index"].local(), config.index.embedder, config.retrieval)
+
+
 def _predict(
-    config: LecternConfig, inputs: dict[str, Artifact], model: str, rows: list[Row], scratch: str, counter: Counter
+    config: LecternConfig, file: Path, retriever: Retriever | None, rows: list[Row], counter: Counter
 ) -> tuple[list[Row], float]:
     """Predictions of one model in every mode, mode by mode, and the seconds that answering took without loading."""
     from qa_core.generation.answer import Answerer
     from qa_core.generation.engine import Engine, SamplingParams
-    from qa_core.retrieval.retriever import Retriever
 
     settings = config.generation
-    retriever = None
-    if "rag" in config.eval.modes:
-        retriever = Retriever(inputs["index"].local(), config.index.embedder, config.retrieval)
     params = SamplingParams(max_tokens=settings.max_tokens, temperature=settings.temperature, seed=config.run.seed)
-    with local_scratch(scratch) as folder:
-        engine = Engine(model_copy(model, inputs, config.convert, folder), settings)
-        try:
-            answerer = Answerer(engine, params, config.retrieval, retriever)
-            started = time.perf_counter()
-            predictions = [
-                {"model": model, **prediction}
-                for mode in config.eval.modes
-                for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
-            ]
-            return predictions, time.perf_counter() - started
-        finally:
-            engine.close()
+    engine = Engine(file, settings)
+    try:
+        answerer = Answerer(engine, params, config.retrieval, retriever)
+        started = time.perf_counter()
+        predictions = [
+            prediction
+            for mode in config.eval.modes
+            for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
+        ]
+        return predictions, time.perf_counter() - started
+    finally:
+        engine.close()
 
 
 def _answers(answerer: Answerer, rows: Sequence[Row], mode: Mode, group: int, counter: Counter) -> Iterator[Row]:

@@ -174,7 +174,9 @@ PIPELINE: tuple[Stage, ...] = (
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
     ),
     Stage(
-        "eval", "jobs.eval", 3, ("eval", "retrieval", "generation"),
+        "eval", "jobs.eval", 3,
+        ("eval", "retrieval", "generation", "convert.quantization", "convert.calibration_rows",
+         "convert.calibration_length"),
         ("qa", "chunks", "index", "gguf", "base", "adapter"), ("eval",),
         lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
         "Measure answers on the test split.",

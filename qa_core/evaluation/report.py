@@ -132,6 +132,8 @@ def points(value: float | None, *, signed: bool = False) -> str:
 
 def bounds(figure: Mapping[str, float | None], *, signed: bool = False) -> str:
     """``low to high``, or why there is no interval."""
+    if figure["value"] is None:
+        return "not measured"
     if figure["low"] is None:
         return "one paper only"
     return f"{points(figure['low'], signed=signed)} to {points(figure['high'], signed=signed)}"

@@ -102,12 +102,16 @@ def compare_files(
 def term_tokens(model: LlamaModel, tokens: Sequence[int]) -> npt.NDArray[np.bool_]:
     """bool[tokens]: which ones belong to a technical term, as :mod:`qa_core.terms` tells them."""
     pieces = [model.piece(token) for token in tokens]
+    # Half a character, where a row was cut, becomes one character a byte.
+    text = b"".join(pieces).decode("utf-8", "surrogateescape")
+    byte_of = np.cumsum([0, *(len(character.encode("utf-8", "surrogateescape")) for character in text)])
     ends = np.cumsum([len(piece) for piece in pieces])
     found = np.zeros(len(tokens), dtype=np.bool_)
-    # One character a byte, so that places in the text are places in the tokens; terms are almost all ASCII.
-    for match in token_matches(b"".join(pieces).decode("latin-1")):
+    for match in token_matches(text):
         if is_technical(match.group()):
-            found[np.searchsorted(ends, match.start(), "right") : np.searchsorted(ends, match.end(), "left") + 1] = True
+            first = np.searchsorted(ends, byte_of[match.start()], "right")
+            last = np.searchsorted(ends, byte_of[match.end()], "left")
+            found[first : last + 1] = True
     return found
 
 

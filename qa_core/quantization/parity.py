@@ -15,11 +15,13 @@ from qa_core.generation.template import ChatTemplate
 from qa_core.quantization.divergence import compare_files, compare_with_reference
 from qa_core.quantization.hard_strings import tokenizer_strings
 from qa_core.quantization.reference import load_model, load_tokenizer
+from qa_core.quantization.turn_end import stop_tokens
 from qa_core.schemas import Message, Passage
 
 _REFERENCE_ROWS = 8
 """Sequences that the float32 model is run on: each of its logits is compared, so few suffice."""
-_ANSWER = " It is. [1]\n"
+_ANSWER = Message(role="assistant", content=" It is. [1]\n")
+_ANSWERED = [*build_messages("What is measured?"), _ANSWER]
 
 
 class ParityFailed(RuntimeError):
@@ -117,22 +119,9 @@ def _check_template(merged: Path, converted: LlamaModel, texts: Sequence[str], r
 
 def _check_turn_end(merged: Path, converted: LlamaModel, report: ParityReport) -> None:
     """Whatever ends an answer for the model must end it in the file too, or the service talks on."""
-    tokenizer = load_tokenizer(merged)
-    answered = tokenizer.apply_chat_template(_conversations(["", ""])[-1][:-1], tokenize=False)
-    after_answer = answered.rpartition(_ANSWER.strip())[2].lstrip()
-    ends = {*_stop_tokens(merged), *converted.tokenize(after_answer)[:1]}
-    wrong = [converted.token_text(token) for token in sorted(ends) if not converted.ends_generation(token)]
-    report.require("turn_end", len(wrong), "<=", 0, f"does not end an answer: {wrong[0]!r}" if wrong else "")
-
-
-def _stop_tokens(merged: Path) -> list[int]:
-    """The ``eos_token_id`` of the model: of its generation settings, or of its configuration."""
-    for name in ("generation_config.json", "config.json"):
-        file = merged / name
-        value = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.is_file() else None
-        if value is not None:
-            return [value] if isinstance(value, int) else list(value)
-    return []
+    ignored = [token for token in stop_tokens(merged, _ANSWERED) if not converted.ends_generation(token)]
+    detail = f"does not end an answer: {converted.token_text(ignored[0])!r}" if ignored else ""
+    report.require("turn_end", len(ignored), "<=", 0, detail)
 
 
 def _conversations(texts: Sequence[str]) -> list[list[Message]]:
@@ -142,11 +131,7 @@ def _conversations(texts: Sequence[str]) -> list[list[Message]]:
         for number, text in enumerate(texts[:2])
     ]
     alone, with_sources = build_messages("What is measured?"), build_messages("  Why? <b>&amp;</b>\n", passages)
-    answer, again = (
-        Message(role="assistant", content=_ANSWER),
-        Message(role="user", content="And \u6771\u4eac?"),
-    )
-    return [alone, with_sources, [*with_sources, answer, again]]
+    return [alone, with_sources, [*with_sources, _ANSWER, Message(role="user", content="And \u6771\u4eac?")]]
 
 
 def _check_logits(

@@ -42,7 +42,8 @@ def small_settings(papers: Path, storage: Path) -> list[str]:
         "generate_qa.min_rows=10", "generate_qa.splits.together_similarity=1.0",
         "finetune.max_steps=6", "finetune.eval_steps=2", "finetune.warmup_steps=1",
         "convert.calibration_rows=8", "convert.parity.tokenizer_strings=200", "convert.parity.max_mean_kld=1.0",
-        "generation.max_tokens=16", "eval.compare=[base-4bit]", "eval.max_rows=6", "eval.bootstrap_samples=100",
+        "generation.max_tokens=16", "eval.compare=[base-4bit,tuned-16bit]",
+        "eval.max_rows=6", "eval.bootstrap_samples=100",
     ]  # fmt: skip
 
 

@@ -50,6 +50,10 @@ def test_a_wrong_value_is_told_with_its_key_and_itself() -> None:
     assert "must be a multiple of" in problem([], ["finetune.train_batch_size=6"])
 
 
+def test_a_model_or_mode_that_is_named_twice_is_refused_before_anything_is_asked() -> None:
+    assert "must not name anything twice" in problem(["tiny"], ["eval.compare=[base-4bit,base-4bit]"])
+
+
 def test_a_config_that_is_not_there_lists_those_that_are() -> None:
     assert "did you mean 'tiny'" in problem(["tinny"], [])
     assert "no such config file" in problem(["/nowhere/x.yaml"], [])

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 
 Step = Literal["sentence", "number", "word", "gather", "first", "second"]
-HEADS: dict[Step, tuple[int, int]] = {
+HEAD_OF_STEP: dict[Step, tuple[int, int]] = {
     "sentence": (1, 0), "number": (1, 1), "word": (2, 0), "gather": (3, 0), "first": (4, 0), "second": (4, 1),
 }  # fmt: skip
 """Layer and head of each step.
@@ -59,7 +59,7 @@ class Guide:
 
     def hear(self, layer: int, query: torch.Tensor, key: torch.Tensor, scaling: float) -> None:
         """Of one layer: ``[rows, heads, length, size]`` each, after the rotary embedding."""
-        for step, (its_layer, head) in HEADS.items():
+        for step, (its_layer, head) in HEAD_OF_STEP.items():
             if its_layer == layer:
                 lost = [
                     _lost(query[number, head], key[number, head], row[step], _segments(spans), scaling)

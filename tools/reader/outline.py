@@ -6,10 +6,11 @@ token just said and takes what followed; Olsson et al., "In-context Learning and
 that begin near such a solution save that time (mimetic initialisation: Trockman and Kolter, 2023, arXiv 2305.09828).
 Training is free to change every one of them, and does.
 
-The hidden vector of 256 begins divided: 128 dimensions say which token this is, 44 each the token before and the one
-before that, 8 whether a sentence began near, and 32 which sentence it stands in or has found. Tokens of one word,
-``The``, `` The`` and ``the``, begin alike but for marks of the space and of the capital: an answer begins with ``The``
-where the passage has `` The``, and that can be learned for all words at once.
+The hidden vector of 256 begins divided: 125 dimensions name the token and three mark what kind it is, 44 each name the
+token before and the one before that, one says whether a sentence began near (seven beside it stay free), and 32 which
+sentence it stands in or has found. Tokens of one word, ``The``, `` The`` and ``the``, begin alike but for the marks of
+the space and of the capital: an answer begins with ``The`` where the passage has `` The``, and that can be learned for
+all words at once.
 
 ======  ==================================================================================
 layer   what its heads begin with
@@ -29,12 +30,10 @@ from collections.abc import Sequence
 import torch
 from transformers import Qwen2ForCausalLM
 
+from tools.reader.heads import Heads
+
 _TOKEN, _CODE, _EDGE = 128, 44, 8
 """Dimensions of the hidden vector for the token, for each token before it, and for the edge of a sentence."""
-_FAST = 10
-"""Pairs of dimensions that the rotary embedding turns by most within a few tokens."""
-_FAR, _RIDGE = 200, 0.3
-"""Tokens up to which nearness is told apart, and how much large biases are avoided for it."""
 _NAME_STD, _OWN_SHARE, _NOISE_STD = 0.08, 0.25, 0.02
 """Of the embeddings: the part that names a token, what of its variance is not the word's, and all of the rest."""
 _END_MARK, _SPACE_MARK, _CAPITAL_MARK = 1.0, 0.4, 0.4
@@ -44,8 +43,6 @@ _QUIET = 0.1
 """Of everything else that adds to the hidden vector, so that it does not drown what is laid in."""
 _BEFORE, _SENTENCE, _SAY = 0.06, 0.1, 0.5
 """What is added to the hidden vector: a token before, the own sentence, a token to say."""
-_POSITION, _SLOPE, _GATE, _AWAY = 7.0, 0.1, 5.0, 1.8
-"""Of biases. At 7 the right distance weighs e^3 to e^5 times its neighbours; the slope is in nats a token."""
 _FOLLOWED, _SAME_WORD, _OWN_WORD, _SAME_SENTENCE = 4.0, 1.0, 2.0, 3.0
 """How sharply a head tells what it looks for from everything else."""
 
@@ -64,7 +61,7 @@ class _Outline:
     def __init__(self, model: Qwen2ForCausalLM) -> None:
         self._embedding = model.model.embed_tokens.weight
         self._layers = [
-            _Heads(layer.self_attn, model.config.rope_parameters["rope_theta"]) for layer in model.model.layers
+            Heads(layer.self_attn, model.config.rope_parameters["rope_theta"]) for layer in model.model.layers
         ]
         for layer in model.model.layers:
             layer.mlp.down_proj.weight.mul_(_QUIET)
@@ -142,77 +139,6 @@ class _Outline:
             fifth.match(head, *[_SAME_SENTENCE * self._sentence] * 2)
             fifth.gate(head, self._edge, fifth.pairs // 2 - 1)
             fifth.move(head, place, self._code, _SAY)
-
-
-class _Heads:
-    """The heads of one layer, and what they can be made to do."""
-
-    def __init__(self, attention: torch.nn.Module, theta: float) -> None:
-        self._attention, self._theta = attention, theta
-        self.size = attention.head_dim
-        self.pairs = self.size // 2
-        self.count = attention.q_proj.out_features // self.size
-
-    def look_back(self, head: int, distance: int) -> None:
-        """Biases whose rotated product is largest ``distance`` places back, whatever the tokens are."""
-        angles = distance * self._speeds().float()
-        self._bias("q", head).copy_(_POSITION * torch.cat([torch.ones(self.pairs), torch.zeros(self.pairs)]))
-        self._bias("k", head).copy_(_POSITION * torch.cat([angles.cos(), angles.sin()]))
-
-    def look_away(self, head: int) -> None:
-        """Biases that keep a token from finding itself: fast pairs of opposite sign."""
-        self._bias("q", head)[:_FAST] = _AWAY
-        self._bias("k", head)[:_FAST] = -_AWAY
-
-    def prefer_near(self, head: int) -> None:
-        """Scores that fall by ``_SLOPE`` with each token of distance, up to ``_FAR``.
-
-        A rotated pair of constant parts contributes a cosine of the distance: a straight line is fitted with those.
-        """
-        distance = torch.arange(_FAR, dtype=torch.float64)
-        cosines = torch.cos(torch.outer(distance, self._speeds()[:-1]))
-        columns = torch.cat([cosines, torch.ones(_FAR, 1)], dim=1)
-        gram = columns.T @ columns + _RIDGE * torch.eye(self.pairs)
-        shares = torch.linalg.solve(gram, columns.T @ (-_SLOPE * distance))[:-1].float()
-        size = (self.size**0.5 * shares.abs()).sqrt()
-        self._bias("q", head)[: len(size)] = size
-        self._bias("k", head)[: len(size)] = shares.sign() * size
-
-    def gate(self, head: int, direction: torch.Tensor, pair: int = -1) -> None:
-        """Look only at places whose vector has a part in ``direction``, float[hidden]; -1 is the slowest pair."""
-        pair %= self.pairs
-        self._bias("q", head)[pair] = _GATE
-        self._rows("k", head)[pair] += _GATE * direction
-
-    def match(self, head: int, query: torch.Tensor, key: torch.Tensor) -> None:
-        """Attend to where ``key`` of the other vector equals ``query`` of the own; float[n, hidden] each.
-
-        They go into the slow pairs, which hardly turn within a prompt: what is matched there is found anywhere.
-        """
-        half = len(query) // 2
-        for name, rows in (("q", query), ("k", key)):
-            placed = self._rows(name, head)
-            placed[self.pairs - half : self.pairs] += rows[:half]
-            placed[self.size - half :] += rows[half:]
-
-    def move(self, head: int, source: torch.Tensor, target: torch.Tensor, gain: float) -> None:
-        """What is read at the attended place in ``source`` is added in ``target``; float[n, hidden] each."""
-        # Half of the gain on each side: steps of one size then change both alike.
-        self._rows("v", head)[: len(source)] = gain**0.5 * source
-        self._attention.o_proj.weight[:, self._part(head)][:, : len(target)] = gain**0.5 * target.T
-
-    def _speeds(self) -> torch.Tensor:
-        """float64[pairs]: radians by which each pair turns with a token."""
-        return self._theta ** (-torch.arange(self.pairs, dtype=torch.float64) / self.pairs)
-
-    def _rows(self, name: str, head: int) -> torch.Tensor:
-        return getattr(self._attention, f"{name}_proj").weight[self._part(head)]
-
-    def _bias(self, name: str, head: int) -> torch.Tensor:
-        return getattr(self._attention, f"{name}_proj").bias[self._part(head)]
-
-    def _part(self, head: int) -> slice:
-        return slice(head * self.size, (head + 1) * self.size)
 
 
 def _project(part: torch.Tensor, rows: int) -> torch.Tensor:

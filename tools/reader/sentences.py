@@ -44,9 +44,13 @@ def find_sentences(
     starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
     found, cursor = [], 0
     for number, sentences in enumerate(passages, start=1):
-        cursor = prompt.index(f"[{number}] ", cursor)
+        # At the beginning of a line: elsewhere, as in a[2] = x, it is the passage's own.
+        cursor = prompt.index(f"\n[{number}] ", cursor) + 1
+        end = prompt.find(f"\n[{number + 1}] ", cursor)
         its_number = bisect_left(ends, cursor + len("[1"))
-        matches = ((text, _pattern(text).search(prompt, cursor)) for text in sentences)
+        matches = (
+            (text, _pattern(text).search(prompt, cursor, end if end >= 0 else len(prompt))) for text in sentences
+        )
         found.append(
             {
                 text: Sentence(bisect_left(ends, match.start() + 1), bisect_left(starts, match.end()), its_number)

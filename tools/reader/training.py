@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from transformers import Qwen2ForCausalLM
 
+from qa_core.errors import UserError
+from qa_core.manifest import digest
 from tools.reader import attention
 from tools.reader.batches import Batch, Batcher
 from tools.reader.contexts import Classroom, Course, Pupil
@@ -61,6 +63,7 @@ class Training:
     ) -> None:
         self.model, self._settings = model, settings
         self._checkpoint = folder / "checkpoint.pt"
+        self._made_of = {**asdict(settings), **_sizes(model), "passages": _digest(pupils)}
         model.set_attn_implementation(attention.NAME)
         _multiply_in_bf16(model)
         self._optimizer = _optimizer(model, settings.learning_rate)
@@ -105,7 +108,7 @@ class Training:
 
     def save(self) -> None:
         state = {
-            "settings": asdict(self._settings),
+            "made_of": self._made_of,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "draws": (self._classroom.draw.getstate(), self._batcher.draw.getstate()),
@@ -117,16 +120,30 @@ class Training:
 
     def _restore(self) -> None:
         state = torch.load(self._checkpoint, weights_only=True)
-        if state["settings"] != asdict(self._settings):
-            raise SystemExit(
-                f"{self._checkpoint} was made with {state['settings']}, not with {asdict(self._settings)}.\n"
-                "Give the same settings, or another --work folder."
+        other = [name for name, value in self._made_of.items() if state["made_of"].get(name) != value]
+        if other:
+            was, now = (
+                ", ".join(f"{name} {of.get(name)}" for name in other) for of in (state["made_of"], self._made_of)
+            )
+            raise UserError(
+                f"{self._checkpoint} was made with {was}, not with {now}",
+                "Give the same again, or another --work folder.",
             )
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         for draw, drawn in zip((self._classroom.draw, self._batcher.draw), state["draws"], strict=True):
             draw.setstate(drawn)
         self.step, self.seconds, self.tokens, self.curve = state["done"]
+
+
+def _sizes(model: Qwen2ForCausalLM) -> dict[str, int]:
+    config = model.config
+    return {"layers": config.num_hidden_layers, "intermediate_size": config.intermediate_size}
+
+
+def _digest(pupils: Sequence[Pupil]) -> str:
+    """Of the passages that are learned from; their ids are hashes of their content."""
+    return digest([pupil.lesson.passage.chunk_id for pupil in pupils])[:12]
 
 
 def losses(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:

@@ -44,6 +44,13 @@ def test_each_part_adds_what_the_same_model_lacks_without_it(of_all_models: Rows
     assert part(compared, "retrieval", "tuned-4bit", "rag")["f1"]["low"] > 0.5
 
 
+def test_citing_is_not_measured_where_there_is_nothing_to_cite(of_all_models: Rows) -> None:
+    compared = compare_models(of_all_models, SETTINGS, seed=1)
+    unmeasured = {"value": None, "low": None, "high": None}
+    assert part(compared, "tuning", "tuned-4bit", "standalone")["cites_gold"] == unmeasured
+    assert part(compared, "retrieval", "tuned-4bit", "rag")["cites_gold"] == unmeasured
+
+
 def test_every_model_is_listed_in_every_mode(of_all_models: Rows) -> None:
     models = compare_models(of_all_models, SETTINGS, seed=1)["models"]
     assert {(row["model"], row["mode"]) for row in models} == {

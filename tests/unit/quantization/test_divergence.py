@@ -21,7 +21,7 @@ def test_every_position_with_a_next_token_counts_whatever_the_length_of_the_row(
 
 def test_the_tokens_of_technical_terms_are_told_from_the_others(tiny_gguf: Path) -> None:
     with closing(LlamaModel(tiny_gguf, 0)) as model:
-        row = model.tokenize("The GPU reads Q4_K_M blocks of 256 weights, 東京 too.")
+        row = model.tokenize("The GPU—a función—reads Q4_K_M blocks of 256 weights, 東京 too.")
         terms = term_tokens(model, row)
         said = b"".join(model.piece(token) for token, is_term in zip(row, terms, strict=True) if is_term).decode()
     # A token that begins before its term, with the space, counts whole.

@@ -13,7 +13,7 @@ from qa_core.generation.chat import build_messages
 from tools.reader import attention
 from tools.reader.batches import Batcher
 from tools.reader.contexts import Branch, Context
-from tools.reader.guide import HEADS, Guide, Pointers
+from tools.reader.guide import HEAD_OF_STEP, Guide, Pointers
 from tools.reader.model import new_reader
 from tools.reader.questions import Pupil
 from tools.reader.sentences import find_sentences, same_words, word_numbers
@@ -97,9 +97,9 @@ def test_a_step_loses_nothing_where_its_head_looks_right_and_counts_no_other_bra
     key[0, :, 3] = 1e6  # in the branch of another question: a prompt of three, and branches of one and two
     pointers = Pointers.of([(5, [1])], 6)
     guide = Guide([{"first": pointers}], [[3, 1, 2, 0]])
-    guide.hear(HEADS["first"][0], query, key, 1.0)
+    guide.hear(HEAD_OF_STEP["first"][0], query, key, 1.0)
     assert guide.losses["first"].item() == pytest.approx(0.0, abs=1e-6)
-    guide.hear(HEADS["first"][0], query, torch.zeros_like(key), 1.0)
+    guide.hear(HEAD_OF_STEP["first"][0], query, torch.zeros_like(key), 1.0)
     assert guide.losses["first"].item() == pytest.approx(math.log(5))  # three of the prompt and two of its own
 
 
@@ -112,7 +112,17 @@ def test_before_any_training_words_and_sentences_are_found_better_than_by_chance
     guide = Guide(batch.pointers, batch.spans)
     with torch.no_grad():
         hidden_states(model, batch, guide)
-    assert set(guide.losses) == set(HEADS)
+    assert set(guide.losses) == set(HEAD_OF_STEP)
     chance = math.log(batch.spans[0][0])
     assert guide.losses["word"] < chance / 2
     assert guide.losses["sentence"] < chance - 1
+
+
+def test_brackets_inside_a_passage_are_not_the_header_of_the_next() -> None:
+    first = "We set a[2] = x in the first of all the steps."
+    prompt = f"<sources>\n[1] One\n{first}\n\n[2] Two\nThe second passage has a sentence.\n</sources>"
+    offsets = [(place, place + 1) for place in range(len(prompt))]  # a token a character
+    found = find_sentences(prompt, offsets, [(first, "The second passage has a sentence."), (first,)])
+    assert list(found[0]) == [first]  # what stands in another passage is not found in this one
+    assert found[1] == {}
+    assert prompt[found[0][first].number] == "1"

@@ -1,4 +1,4 @@
-"""The model that ships with Lectern, at 4 bits as it is served: it finds the sentence, cites its passage, or abstains."""
+"""The model that ships with Lectern, at 4 bits as it is served: it finds the sentence and cites it, or abstains."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TEXTS = {
     "Consensus > Leader election": "A follower that hears nothing for a while starts an election. The leader sends "
     "heartbeats to all followers because a silent leader would lose its office. If two candidates split the vote, both "
     "wait for a random time and try again.",
-    "Hashing > The ring": "A consistent hash ring maps keys and servers to points of one circle. When a server joins, only "
-    "its neighbour gives keys away. Virtual nodes spread the load because each server then owns many short arcs.",
-    "Caches > Eviction": "A cache keeps what was used last and drops the rest. The clock algorithm approximates this order "
-    "with one bit for each page. A scan over a large table can push every useful page out of the cache.",
+    "Hashing > The ring": "A consistent hash ring maps keys and servers to points of one circle. When a server joins, "
+    "only its neighbour gives keys away. Virtual nodes spread the load because each server then owns many short arcs.",
+    "Caches > Eviction": "A cache keeps what was used last and drops the rest. The clock algorithm approximates this "
+    "order with one bit for each page. A scan over a large table can push every useful page out of the cache.",
 }
 QUESTIONS = {
     "Why does the leader send heartbeats to all followers?": ("a silent leader would lose its office", 0),

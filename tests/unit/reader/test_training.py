@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from qa_core.errors import UserError
 from qa_core.generation.chat import build_messages
 from qa_core.training.tokenizer import TURN_END
 from tools.reader import attention
@@ -101,5 +102,5 @@ def test_a_checkpoint_of_other_settings_is_refused(
 ) -> None:
     training = Training(reader(tokenizer), tokenizer, class_of_pupils, TrainingSettings(steps=2, contexts=1), tmp_path)
     training.run(lambda figures: None)
-    with pytest.raises(SystemExit, match="was made with"):
+    with pytest.raises(UserError, match="was made with steps 2, not with steps 3"):
         Training(reader(tokenizer), tokenizer, class_of_pupils, TrainingSettings(steps=3, contexts=1), tmp_path)
