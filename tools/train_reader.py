@@ -63,13 +63,19 @@ def _tokenizer(texts: list[str], work: Path) -> Any:
 
 def _train(arguments: argparse.Namespace, tokenizer: Any, taught: list[Any]) -> None:
     import torch
+    from transformers import AutoModelForCausalLM
 
     from tools.reader.model import new_reader
     from tools.reader.training import Training, TrainingSettings
 
     torch.set_num_threads(arguments.threads)
     model = new_reader(tokenizer, arguments.layers, arguments.intermediate_size, MAX_POSITIONS, arguments.seed)
-    settings = TrainingSettings(arguments.steps, arguments.learning_rate, seed=arguments.seed)
+    if arguments.start:
+        model.load_state_dict(AutoModelForCausalLM.from_pretrained(arguments.start, dtype="float32").state_dict())
+    settings = TrainingSettings(
+        arguments.steps, arguments.learning_rate, whole_answers=arguments.whole_answers,
+        course_from=arguments.course_from, seed=arguments.seed,
+    )  # fmt: skip
     training = Training(model, tokenizer, taught, settings, arguments.work)
     with Progress(
         TextColumn("training"),
@@ -119,6 +125,18 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--intermediate-size", type=int, default=512)
+    parser.add_argument("--start", type=Path, metavar="FOLDER", help="a finished reader of these sizes to begin with")
+    parser.add_argument(
+        "--course-from",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the course, 0 to 1: 0.2 begins with three passages",
+    )
+    parser.add_argument(
+        "--whole-answers", type=float, default=0.3, metavar="SHARE",
+        help="of the answers that are learned to their end; of the others only the first eight tokens",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(

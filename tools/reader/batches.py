@@ -14,7 +14,7 @@ from qa_core.generation.chat import build_messages
 from qa_core.training.tokenizer import TURN_END
 from tools.reader.contexts import Branch, Context
 from tools.reader.guide import Pointers, Step
-from tools.reader.sentences import Sentence, find_sentences, same_words, word_numbers
+from tools.reader.sentences import Sentence, copied_length, find_sentences, same_words, word_numbers
 
 _MARK = "QUESTION"
 """Stands for the question where a prompt is cut in two."""
@@ -64,6 +64,7 @@ class Batcher:
         self._tokenizer, self.draw = tokenizer, draw
         self._text_share, self._whole = text_share, whole
         self._words = word_numbers(tokenizer)
+        self._bracket = self._encode(" [")
         self._cached = lru_cache(maxsize=1 << 16)(self._encode)
 
     def __call__(self, contexts: Sequence[Context]) -> Batch:
@@ -110,7 +111,7 @@ class Batcher:
             row.point("first", start, [0])
             row.point("second", start + 1, [0])
         elif sentence := sentences[branch.passage - 1].get(branch.sentence):
-            self._point_to_answer(asked, words, sentence, len(row.ids), row)
+            self._point_to_answer(asked, answer, words, sentence, row)
         row.answers += [(start + place, token) for place, token in enumerate(answer)]
         row.weights += [*_START_WEIGHTS, *[1.0] * len(answer)][: len(answer)]
         row.add((*asked, *answer[:-1]))
@@ -123,16 +124,23 @@ class Batcher:
                     row.point("number", place, [sentence.number])
 
     def _point_to_answer(
-        self, asked: tuple[int, ...], words: list[int], sentence: Sentence, offset: int, row: _Row
+        self, asked: tuple[int, ...], answer: tuple[int, ...], words: list[int], sentence: Sentence, row: _Row
     ) -> None:
+        offset, end = len(row.ids), len(row.ids) + len(asked) - 1
         shared = same_words([self._words[token] for token in asked], words, sentence)
         for place, same in shared:
             row.point("word", offset + place, same)
-        end = offset + len(asked) - 1
-        for place, step in ((end, "first"), (end + 1, "second")):
-            row.point(step, place, [sentence.beginning])
-            if shared:
-                row.point("gather", place, [offset + at for at, _ in shared])
+        row.point("first", end, [sentence.beginning])
+        row.point("second", end + 1, [sentence.beginning])
+        copied = copied_length(answer, row.ids[sentence.start : sentence.end])
+        for place in range(1, copied):
+            row.point("copy", end + place, [sentence.start + place])
+        cites = answer[copied : copied + 1] == self._bracket
+        if cites:
+            row.point("cite", end + copied + 1, [sentence.beginning])
+        if shared:
+            for place in range(max(2, copied + 2 * cites)):
+                row.point("gather", end + place, [offset + at for at, _ in shared])
 
     def _prompt(self, context: Context) -> tuple[tuple[int, ...], str, list[dict[str, Sentence]]]:
         """Tokens up to the question, the text behind it, and where the passages' sentences are."""

@@ -14,9 +14,10 @@ from typing import Literal
 
 import torch
 
-Step = Literal["sentence", "number", "word", "gather", "first", "second"]
+Step = Literal["sentence", "number", "word", "gather", "first", "second", "copy", "cite"]
 HEAD_OF_STEP: dict[Step, tuple[int, int]] = {
     "sentence": (1, 0), "number": (1, 1), "word": (2, 0), "gather": (3, 0), "first": (4, 0), "second": (4, 1),
+    "copy": (5, 0), "cite": (5, 1),
 }  # fmt: skip
 """Layer and head of each step.
 
@@ -24,9 +25,11 @@ HEAD_OF_STEP: dict[Step, tuple[int, int]] = {
 sentence      from a token of a passage to the beginning of its sentence
 number        from a token of a passage to the number of its passage
 word          from a word of the question to the same word in the sentence that answers
-gather        from the end of the prompt, and from the answer's first token, to those words of the question
+gather        from the end of the prompt, and from each token of the answer, to those words of the question
 first         from the end of the prompt to the beginning of the sentence, or, where none answers, to the first token
 second        from the answer's first token to the same place
+copy          from each token of the answer to the place in the sentence that holds the next one
+cite          from the bracket that opens the citation to the beginning of the sentence
 ============  ==================================================================================
 """
 

@@ -11,7 +11,7 @@ from qa_core.errors import UserError
 from qa_core.training.tokenizer import END_OF_TEXT, TURN_END
 from tools.reader.outline import lay_in
 
-HIDDEN, HEADS, FEWEST_LAYERS = 256, 4, 5
+HIDDEN, HEADS, FEWEST_LAYERS = 256, 4, 6
 _THETA = 1e6
 """As in Qwen2.5: half of the pairs hardly turn within a prompt, which is where words are matched."""
 
@@ -20,12 +20,12 @@ def new_reader(tokenizer: Any, layers: int, intermediate_size: int, positions: i
     """A model in float32 for ``tokenizer``, hidden size 256 and four heads of 64.
 
     Raises:
-        UserError: for fewer than the five layers that are laid in, or a feed-forward size that k-quants cannot take.
+        UserError: for fewer layers than the steps of reading take, or a feed-forward size that k-quants cannot take.
     """
     if layers < FEWEST_LAYERS or intermediate_size % HIDDEN:
         raise UserError(
             f"a reader of {layers} layers and intermediate size {intermediate_size} cannot be built",
-            f"give --layers of {FEWEST_LAYERS} or more, for the heads that are laid in, and --intermediate-size as a"
+            f"give --layers of {FEWEST_LAYERS} or more, for the steps of reading, and --intermediate-size as a"
             f" multiple of {HIDDEN}, for k-quants",
         )
     end, pad = (tokenizer.convert_tokens_to_ids(token) for token in (TURN_END, END_OF_TEXT))

@@ -76,6 +76,12 @@ def same_words(asked: Sequence[int], prompt: Sequence[int], sentence: Sentence) 
     return found
 
 
+def copied_length(answer: Sequence[int], sentence: Sequence[int]) -> int:
+    """Tokens at the beginning of ``answer`` that are those of ``sentence``; the first is so even without its space."""
+    pairs = enumerate(zip(answer, sentence, strict=False))
+    return next((place for place, (said, stood) in pairs if place and said != stood), min(len(answer), len(sentence)))
+
+
 def word_numbers(tokenizer: Any) -> list[int]:
     """For each token a number of its word, whatever its case and the space before it; -1 for what is no word."""
     numbers: dict[str, int] = {}

@@ -42,6 +42,9 @@ class TrainingSettings:
     contexts: int = 4
     """In one step."""
     whole_answers: float = 0.3
+    """Share of the answers that are learned to their end."""
+    course_from: float = 0.0
+    """Share of the course that is taken as done."""
     text_share: float = 0.1
     seed: int = 0
 
@@ -90,7 +93,8 @@ class Training:
 
     def _one_step(self) -> dict[str, float]:
         progress = self.step / self._settings.steps
-        course = course_at(progress)
+        begun = self._settings.course_from
+        course = course_at(begun + (1 - begun) * progress)
         batch = self._batcher([self._classroom.context(course) for _ in range(self._settings.contexts)])
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * _rate(self.step, progress)

@@ -16,7 +16,7 @@ from tools.reader.contexts import Branch, Context
 from tools.reader.guide import HEAD_OF_STEP, Guide, Pointers
 from tools.reader.model import new_reader
 from tools.reader.questions import Pupil
-from tools.reader.sentences import find_sentences, same_words, word_numbers
+from tools.reader.sentences import copied_length, find_sentences, same_words, word_numbers
 from tools.reader.training import hidden_states
 
 LEADER = "The leader sends heartbeats to all followers because a silent leader would lose its office."
@@ -90,6 +90,23 @@ def test_the_answer_points_at_its_sentence_and_an_abstention_at_the_first_token(
     assert batch.pointers[0]["second"].queries.tolist() == [place + 1 for place in starts]
 
 
+def test_each_token_of_the_answer_points_at_the_next_and_the_bracket_at_the_sentence(
+    context: Context, tokenizer: Any
+) -> None:
+    batch = batch_of(context, tokenizer)
+    copy, cite = batch.pointers[0]["copy"], batch.pointers[0]["cite"]
+    for query, targets in zip(copy.queries.tolist(), copy.targets, strict=True):
+        (place,) = targets.nonzero()[:, 0].tolist()
+        assert batch.ids[0, place] == batch.ids[0, query + 1]
+    assert tokenizer.decode(batch.ids[0, cite.queries]) == " ["
+    assert cite.targets.tolist() == batch.pointers[0]["first"].targets[:1].tolist()
+
+
+def test_copying_ends_where_the_answer_goes_its_own_way() -> None:
+    assert copied_length([9, 2, 3, 7], [1, 2, 3, 4]) == 3  # the first token may lack its space
+    assert copied_length([1, 2], [1, 2, 3]) == 2
+
+
 def test_a_step_loses_nothing_where_its_head_looks_right_and_counts_no_other_branch() -> None:
     query, key = torch.zeros(1, 4, 6, 2), torch.zeros(1, 4, 6, 2)
     query[0, :, 5] = 1.0
@@ -107,7 +124,7 @@ def test_before_any_training_words_and_sentences_are_found_better_than_by_chance
     context: Context, tokenizer: Any
 ) -> None:
     batch = batch_of(context, tokenizer)
-    model = new_reader(tokenizer, 5, 256, positions=2048, seed=1)
+    model = new_reader(tokenizer, 6, 256, positions=2048, seed=1)
     model.set_attn_implementation(attention.NAME)
     guide = Guide(batch.pointers, batch.spans)
     with torch.no_grad():

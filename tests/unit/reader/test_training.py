@@ -23,7 +23,7 @@ ONE_PASSAGE = Course(most_passages=1, reach=0, absent=0.0, taught=0.0, branches=
 
 
 def reader(tokenizer: Any) -> Any:
-    return new_reader(tokenizer, 5, 256, positions=2048, seed=1)
+    return new_reader(tokenizer, 6, 256, positions=2048, seed=1)
 
 
 def batch_of(contexts: list[Context], tokenizer: Any) -> Any:
