@@ -96,9 +96,9 @@ class Stage:
 
 def _unread(stage: str, config: LecternConfig) -> tuple[str, ...]:
     base = config.base_model
-    if stage == "base-model" and base.source == "scratch":
-        return (PACKAGED,)
     if stage == "base-model":
+        if base.source == "scratch":
+            return (PACKAGED,)
         return (PAPERS,) if is_packaged(base.name_or_path) else (PAPERS, PACKAGED)
     if stage == "eval" and not config.eval.compare:
         return ("base", "adapter")  # only copies of the model are made of them

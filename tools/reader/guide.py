@@ -1,9 +1,9 @@
 """Where chosen heads are told to look while a reader learns: the steps from a question to the sentence that answers it.
 
-The loss of the answers alone does not teach a model of this size which sentence is meant: four layers of attention
-would have to come right together. So in each of these layers a head is told what to look at, which the training text
-knows (supervised attention: Liu et al., "Neural Machine Translation with Supervised Attention", 2016, arXiv
-1609.04186). The trained model is a plain Qwen2; nothing of this is needed to use it.
+The loss of the answers alone does not teach a model of this size which sentence is meant: several layers of attention
+would have to come right together. So heads in five layers are told what to look at, which the training text knows
+(supervised attention: Liu et al., "Neural Machine Translation with Supervised Attention", 2016, arXiv 1609.04186). The
+trained model is a plain Qwen2; nothing of this is needed to use it.
 """
 
 from __future__ import annotations
