@@ -33,7 +33,7 @@ def compare_models(predictions: Sequence[Row], settings: EvalSettings, seed: int
     models = [SERVED, *settings.compare]
     asked: dict[_Place, list[Row]] = {(model, mode): [] for model in models for mode in settings.modes}
     for row in predictions:
-        if row["answerable"]:
+        if row["answerable"] and row["model"] in models:
             asked[row["model"], row["mode"]].append(row)
     documents = [row["doc_id"] for row in asked[SERVED, settings.modes[0]]]
     bootstrap = DocumentBootstrap(

@@ -135,11 +135,12 @@ class Batcher:
         copied = copied_length(answer, row.ids[sentence.start : sentence.end])
         for place in range(1, copied):
             row.point("copy", end + place, [sentence.start + place])
-        cites = answer[copied : copied + 1] == self._bracket
+        bracket = copied + len(self._bracket)
+        cites = answer[copied:bracket] == self._bracket
         if cites:
-            row.point("cite", end + copied + 1, [sentence.beginning])
+            row.point("cite", end + bracket, [sentence.beginning])
         if shared:
-            for place in range(max(2, copied + 2 * cites)):
+            for place in range(max(2, bracket + 1 if cites else copied)):
                 row.point("gather", end + place, [offset + at for at, _ in shared])
 
     def _prompt(self, context: Context) -> tuple[tuple[int, ...], str, list[dict[str, Sentence]]]:

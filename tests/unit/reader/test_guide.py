@@ -98,7 +98,7 @@ def test_each_token_of_the_answer_points_at_the_next_and_the_bracket_at_the_sent
     for query, targets in zip(copy.queries.tolist(), copy.targets, strict=True):
         (place,) = targets.nonzero()[:, 0].tolist()
         assert batch.ids[0, place] == batch.ids[0, query + 1]
-    assert tokenizer.decode(batch.ids[0, cite.queries]) == " ["
+    assert tokenizer.decode(batch.ids[0, cite.queries]).strip() == "["
     assert cite.targets.tolist() == batch.pointers[0]["first"].targets[:1].tolist()
 
 

