@@ -192,7 +192,7 @@ def test_a_spent_budget_stops_the_stage_and_a_larger_one_goes_on_from_there(inde
 def test_a_replay_asks_for_what_was_rejected_and_for_nothing_else(indexed: Path, tmp_path: Path) -> None:
     with Stub("--median", "0.01", "--failures", "0.4") as stub:
         teacher = endpoint(stub, max_retries=0, timeout_s=2)
-        config = config_of(indexed, tmp_path, generate_qa__teacher=teacher)
+        config = config_of(indexed, tmp_path, generate_qa__teacher=teacher, generate_qa__min_rows=3)
         make(config, "generate-qa")
         store = RunStore.open(config.run.storage, config.run.name)
         sound = {"duplicate", "quota", "review"}
