@@ -14,7 +14,7 @@ from qa_core.generation.chat import build_messages
 from qa_core.training.tokenizer import TURN_END
 from tools.reader.contexts import Branch, Context
 from tools.reader.guide import Pointers, Step
-from tools.reader.sentences import Sentence, copied_length, find_sentences, same_words, word_numbers
+from tools.reader.sentences import BEGINNING, Sentence, copied_length, find_sentences, same_words, word_numbers
 
 _MARK = "QUESTION"
 """Stands for the question where a prompt is cut in two."""
@@ -133,8 +133,11 @@ class Batcher:
         row.point("first", end, [sentence.beginning])
         row.point("second", end + 1, [sentence.beginning])
         copied = copied_length(answer, row.ids[sentence.start : sentence.end])
+        own_beginning = end + BEGINNING
         for place in range(1, copied):
             row.point("copy", end + place, [sentence.start + place])
+            if end + place >= own_beginning:
+                row.point("sentence", end + place, [own_beginning])
         bracket = copied + len(self._bracket)
         cites = answer[copied:bracket] == self._bracket
         if cites:

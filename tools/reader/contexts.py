@@ -93,7 +93,8 @@ class Classroom:
     def _reading(self, pupil: Pupil, course: Course) -> Reading:
         if pupil.readings and self.draw.random() < course.taught:
             return self.draw.choice(pupil.readings)
-        return fragment_reading(self.draw.choice(pupil.lesson.sentences), course.reach, self.draw)
+        passage, sentences = pupil.lesson.passage, pupil.lesson.sentences
+        return fragment_reading(self.draw.choice(sentences), passage.title, course.reach, self.draw)
 
     def _absent_question(self, chosen: Sequence[Pupil], course: Course) -> str:
         open_questions = [question for pupil in chosen for question in pupil.open_questions]

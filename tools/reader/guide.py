@@ -22,7 +22,7 @@ HEAD_OF_STEP: dict[Step, tuple[int, int]] = {
 """Layer and head of each step.
 
 ============  ==================================================================================
-sentence      from a token of a passage to the beginning of its sentence
+sentence      from a token of a passage, or of an answer, to the beginning of its sentence
 number        from a token of a passage to the number of its passage
 word          from a word of the question to the same word in the sentence that answers
 gather        from the end of the prompt, and from each token of the answer, to those words of the question

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qa_core.dataset.requests import Request, Source
+from qa_core.dataset.template.frames import IN_CONTEXT
 from qa_core.dataset.template.teacher import TemplateTeacher
 from qa_core.generation.chat import unmarked
 from tools.reader.corpus import Lesson
@@ -28,6 +29,7 @@ _FRAMES = (
     "What is known about {}?", "How is {} done?", "What do {} have in common?", "Does {}?", "Is it true that {}?",
 )  # fmt: skip
 _ENDS = re.compile(r"[.!,;:()\"]+(?=\s|$)|(?<=\s)[(\"]+")
+_NAMING_SHARE = 0.2
 _SHORT_WORD = 3
 """Letters up to which a word says little of what a sentence is about."""
 
@@ -61,8 +63,9 @@ def pupils(lessons: Sequence[Lesson]) -> list[Pupil]:
     ]
 
 
-def fragment_reading(sentence: str, reach: int, draw: random.Random) -> Reading:
-    """A question that shares some words, in order, with ``sentence``, which is the answer."""
+def fragment_reading(sentence: str, title: str, reach: int, draw: random.Random) -> Reading:
+    """A question that shares some words, in order, with ``sentence``, which is the answer; some name the paper first,
+    as the template teacher's do."""
     words = _ENDS.sub("", sentence).split()
     size = draw.randint(3, min(10, len(words)))
     start = draw.randint(0, min(reach, len(words) - size))
@@ -78,7 +81,10 @@ def fragment_reading(sentence: str, reach: int, draw: random.Random) -> Reading:
         fragment += words[second : second + draw.randint(1, 3)]
     if fragment[0][1:].islower():
         fragment[0] = fragment[0].lower()
-    return Reading(draw.choice(_FRAMES).format(" ".join(fragment)), sentence)
+    question = draw.choice(_FRAMES).format(" ".join(fragment))
+    if draw.random() < _NAMING_SHARE:
+        question = IN_CONTEXT.format(topic=title.split(": ")[0], question=f"{question[0].lower()}{question[1:]}")
+    return Reading(f"{question[0].upper()}{question[1:]}", sentence)
 
 
 def _ask(lesson: Lesson, types: tuple[str, ...]) -> list[Reading]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-_BEGINNING = 3
+BEGINNING = 3
 """Tokens of a sentence that its others look to: the last of them knows the ones before it."""
 _OWN_SHARE = 0.5
 """Least share of a word's places in the prompt that lie in the sentence, for the word to point at it."""
@@ -28,7 +28,7 @@ class Sentence:
     @property
     def beginning(self) -> int:
         """The place that stands for the sentence."""
-        return min(self.start + _BEGINNING, self.end) - 1
+        return min(self.start + BEGINNING, self.end) - 1
 
 
 def find_sentences(

@@ -28,8 +28,8 @@ _FALL = 1.5
 blurred."""
 _TEXT_WEIGHT = 0.3
 """Of plain language modelling beside the answers."""
-_POINTER_WEIGHT = 0.3
-"""Of each step in which a head is told where to look."""
+_POINTER_WEIGHT, _COPY_WEIGHT = 0.3, 1.0
+"""Of each step in which a head is told where to look; the copying of a sentence to its end is learned last."""
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
@@ -99,7 +99,8 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * _rate(self.step, progress)
         answers, text, pointers = losses(self.model, batch)
-        (answers + _TEXT_WEIGHT * text + _POINTER_WEIGHT * sum(pointers.values())).backward()
+        weighted = [(_COPY_WEIGHT if step == "copy" else _POINTER_WEIGHT) * loss for step, loss in pointers.items()]
+        (answers + _TEXT_WEIGHT * text + sum(weighted)).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad()

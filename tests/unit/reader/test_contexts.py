@@ -36,7 +36,7 @@ def test_the_same_seed_draws_the_same_contexts_and_another_seed_others(class_of_
 def test_a_fragment_question_shares_words_with_its_sentence_and_begins_within_reach() -> None:
     sentence = "The leader sends heartbeats to all followers because a silent leader would lose its office."
     for seed in range(50):
-        reading = fragment_reading(sentence, 0, random.Random(seed))
+        reading = fragment_reading(sentence, "Hash tables: an overview", 0, random.Random(seed))
         assert reading.answer == sentence
         assert reading.question.endswith("?")
         assert {"leader", "sends", "heartbeats"} & set(reading.question.strip("?").split())
