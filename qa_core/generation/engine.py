@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qa_core.config import GenerationSettings
 from qa_core.errors import UserError
+from qa_core.generation.grammar import JsonGrammar
 from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
 from qa_core.generation.sampling import SamplingParams
@@ -48,6 +50,8 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     """The end token included."""
+    cached_tokens: int = 0
+    """Of the prompt, those that were found computed already."""
 
 
 class Engine:
@@ -56,7 +60,11 @@ class Engine:
     Raises :class:`UserError` for a file that is missing, damaged or without a chat template.
     """
 
-    def __init__(self, model_path: Path, settings: GenerationSettings) -> None:
+    def __init__(self, model_path: Path, settings: GenerationSettings, reuse_prefixes: bool = False) -> None:
+        """
+        Args:
+            reuse_prefixes: see :class:`~qa_core.generation.scheduler.Scheduler`; for a service, not for an evaluation.
+        """
         self.settings = settings
         self._model = LlamaModel(model_path, settings.compute.n_gpu_layers)
         if (source := self._model.chat_template) is None:
@@ -67,7 +75,7 @@ class Engine:
         compute = settings.compute
         n_batch = max(compute.n_batch, settings.n_seq_max)
         self._context = LlamaContext(self._model, settings.n_ctx, settings.n_seq_max, n_batch, compute.n_threads)
-        self._scheduler = Scheduler(self._context)
+        self._scheduler = Scheduler(self._context, reuse_prefixes)
         self._inbox: list[Request] = []
         self._wake = threading.Condition()
         self._closed = False
@@ -93,13 +101,17 @@ class Engine:
         """Requests that hold a slot now."""
         return self._scheduler.num_running
 
+    @property
+    def num_waiting(self) -> int:
+        """Requests that wait for a slot."""
+        return self._scheduler.num_waiting + len(self._inbox)
+
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[Completion]:
         """One completion for each prompt, in order; blocks. On an idle engine the same call gives the same answers."""
-        tokens = [self._tokenize(prompt, params) for prompt in prompts]
-        collectors = [_Collector() for _ in tokens]
+        collectors = [_Collector() for _ in prompts]
         requests = [
-            Request(ids, params, collector.on_delta, collector.done.set_exception)
-            for ids, collector in zip(tokens, collectors, strict=True)
+            self._request(prompt, params, collector.on_delta, collector.done.set_exception)
+            for prompt, collector in zip(prompts, collectors, strict=True)
         ]
         self._submit(requests)
         try:
@@ -117,7 +129,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        request = Request(self._tokenize(prompt, params), params, put, put)
+        request = self._request(prompt, params, put, put)
         self._submit([request])
         try:
             while True:
@@ -138,6 +150,12 @@ class Engine:
         self._thread.join()
         self._context.close()
         self._model.close()
+
+    def _request(self, prompt: str, params: SamplingParams, *listeners: Callable[[Any], None]) -> Request:
+        if unknown := [token for token in params.logit_bias if not 0 <= token < self._model.n_vocab]:
+            raise UserError(f"logit_bias names token {unknown[0]}; the vocabulary has {self._model.n_vocab}")
+        grammar = JsonGrammar(self._model, params.json_schema) if params.json_schema else None
+        return Request(self._tokenize(prompt, params), params, *listeners, grammar)
 
     def _tokenize(self, prompt: str, params: SamplingParams) -> list[int]:
         tokens = self._model.tokenize(prompt)
@@ -188,7 +206,9 @@ class _Collector:
         self._text.append(delta.text)
         if delta.finish_reason:
             text = "".join(self._text)
-            self.done.set_result(Completion(text, delta.finish_reason, delta.prompt_tokens, delta.completion_tokens))
+            self.done.set_result(
+                Completion(text, delta.finish_reason, delta.prompt_tokens, delta.completion_tokens, delta.cached_tokens)
+            )
 
 
 def _break_up(match: re.Match[str]) -> str:

@@ -59,9 +59,9 @@ class LlamaModel:
                 f"llama.cpp cannot load the model file {path}",
                 "Set logging to DEBUG for its reasons; is the architecture one that it knows?",
             )
-        self._vocab = self._llama.llama_model_get_vocab(self.pointer)
+        self.vocabulary = self._llama.llama_model_get_vocab(self.pointer)
         self._normalizes = self.header.metadata.get("tokenizer.ggml.pre") in _NFC_PRE_TOKENIZERS
-        self.n_vocab: int = self._llama.llama_vocab_n_tokens(self._vocab)
+        self.n_vocab: int = self._llama.llama_vocab_n_tokens(self.vocabulary)
         self.n_ctx_train: int = self._llama.llama_model_n_ctx_train(self.pointer)
 
     @property
@@ -73,7 +73,7 @@ class LlamaModel:
     def control_tokens(self) -> list[str]:
         """Texts of the tokens that structure a prompt, such as ``<|im_start|>``."""
         control = self._llama.llama_vocab_is_control
-        return [self.token_text(token) for token in range(self.n_vocab) if control(self._vocab, token)]
+        return [self.token_text(token) for token in range(self.n_vocab) if control(self.vocabulary, token)]
 
     def token_text(self, token: int) -> str:
         """Text of any token, control tokens included; empty for no token (-1)."""
@@ -81,15 +81,15 @@ class LlamaModel:
 
     @property
     def bos_text(self) -> str:
-        return self.token_text(self._llama.llama_vocab_bos(self._vocab))
+        return self.token_text(self._llama.llama_vocab_bos(self.vocabulary))
 
     @property
     def eos_text(self) -> str:
-        return self.token_text(self._llama.llama_vocab_eos(self._vocab))
+        return self.token_text(self._llama.llama_vocab_eos(self.vocabulary))
 
     def ends_generation(self, token: int) -> bool:
         """True for every end-of-generation token; chat models have more of them than ``eos``."""
-        return bool(self._llama.llama_vocab_is_eog(self._vocab, token))
+        return bool(self._llama.llama_vocab_is_eog(self.vocabulary, token))
 
     def tokenize(self, text: str, parse_special: bool = True) -> list[int]:
         """Token ids of ``text`` without a beginning-of-sequence token, the same as Hugging Face's tokenizer gives."""
@@ -98,7 +98,7 @@ class LlamaModel:
         data = (unicodedata.normalize("NFC", text) if self._normalizes else text).encode("utf-8", "replace")
         capacity = len(data) + 1  # byte-level BPE has no token without a byte
         buffer = (self._llama.llama_token * capacity)()
-        count = self._llama.llama_tokenize(self._vocab, data, len(data), buffer, capacity, False, parse_special)
+        count = self._llama.llama_tokenize(self.vocabulary, data, len(data), buffer, capacity, False, parse_special)
         if count < 0:
             raise RuntimeError(f"llama_tokenize needs {-count} tokens for {len(data)} bytes")
         return list(buffer[:count])
@@ -109,10 +109,10 @@ class LlamaModel:
 
     def _piece(self, token: int, special: bool) -> bytes:
         buffer = ctypes.create_string_buffer(_PIECE_BYTES)
-        size = self._llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
+        size = self._llama.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, special)
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
-            size = self._llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
+            size = self._llama.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, special)
         return buffer.raw[:size]
 
     def close(self) -> None:

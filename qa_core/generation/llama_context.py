@@ -78,10 +78,19 @@ class LlamaContext:
         """Empty the cache of one sequence."""
         self._llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
-    def move(self, source: int, target: int) -> None:
-        """Give the whole cache of ``source`` to the empty ``target``; copying a part would end the process."""
+    def copy(self, source: int, target: int) -> None:
+        """Give ``target``, whatever it held, the whole cache of ``source``; copying a part would end the process."""
+        self.forget(target)
         self._llama.llama_memory_seq_cp(self._memory, source, target, 0, -1)
+
+    def move(self, source: int, target: int) -> None:
+        self.copy(source, target)
         self.forget(source)
+
+    def truncate(self, sequence: int, length: int) -> None:
+        """Keep the first ``length`` tokens of a sequence."""
+        if not self._llama.llama_memory_seq_rm(self._memory, sequence, length, -1):
+            raise RuntimeError(f"llama.cpp cannot cut sequence {sequence} to {length} tokens")
 
     def clear(self) -> None:
         """Empty the cache of every sequence."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +24,18 @@ class SamplingParams:
     top_p: float = 1.0
     top_k: int = 0
     """0 is no limit."""
+    min_p: float = 0.0
+    """Least probability of a token as a share of the most probable one's."""
+    frequency_penalty: float = 0.0
+    """Taken from a token's logit for each time that the answer holds it already."""
+    presence_penalty: float = 0.0
+    """Taken once from the logit of every token that the answer holds already."""
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    """Added to the logits of these tokens."""
     seed: int = 0
     stop: tuple[str, ...] = ()
+    json_schema: str = ""
+    """JSON Schema that the answer must match; empty for free text."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -31,27 +44,71 @@ class SamplingParams:
             raise ValueError(f"temperature={self.temperature} must be 0 or more, and finite")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p={self.top_p} must be above 0 and at most 1")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p={self.min_p} must be from 0 to 1")
         if self.top_k < 0 or self.seed < 0:
             raise ValueError(f"top_k={self.top_k} and seed={self.seed} must not be negative")
         if "" in self.stop:
             raise ValueError("a stop string must not be empty")
 
 
+class Grammar(Protocol):
+    """What an answer may be, token by token."""
+
+    def allows(self, token: int) -> bool: ...
+
+    def restrict(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """``logits`` [vocabulary], minus infinity for every token that cannot come next."""
+
+    def accept(self, token: int) -> None:
+        """``token`` is the next one of the answer."""
+
+
 class Sampler:
     """Draws the tokens of one completion; the same seed and logits give the same tokens."""
 
-    def __init__(self, params: SamplingParams) -> None:
+    def __init__(self, params: SamplingParams, grammar: Grammar | None = None) -> None:
         self._params = params
+        self._grammar = grammar
         self._generator = np.random.default_rng(params.seed)
+        self._said: Counter[int] = Counter()
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """Token id for ``logits`` [vocabulary]: temperature, top-k, then nucleus sampling (Holtzman et al. 2020)."""
+        """Token id for ``logits`` [vocabulary], which stay as they are."""
+        weighed = self._weigh(logits)
+        token = self._draw(weighed)
+        # One token is tested in microseconds, the whole vocabulary in milliseconds; a model that has been told the
+        # format mostly keeps to it.
+        if self._grammar and not self._grammar.allows(token):
+            token = self._draw(self._grammar.restrict(weighed))
+        if self._grammar:
+            self._grammar.accept(token)
+        self._said[token] += 1
+        return token
+
+    def _weigh(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """With the request's bias and penalties."""
+        params = self._params
+        penalised = params.frequency_penalty or params.presence_penalty
+        if not (penalised or params.logit_bias):
+            return logits
+        weighed = logits.copy()
+        if params.logit_bias:
+            weighed[list(params.logit_bias)] += list(params.logit_bias.values())
+        if penalised and self._said:
+            times = np.array(list(self._said.values()))
+            weighed[list(self._said)] -= params.frequency_penalty * times + params.presence_penalty
+        return weighed
+
+    def _draw(self, logits: npt.NDArray[np.float32]) -> int:
+        """Temperature, top-k, min-p, then nucleus sampling (Holtzman et al. 2020)."""
         params = self._params
         if params.temperature == 0:
             return int(logits.argmax())
         scaled = (logits - logits.max()).astype(np.float64) / params.temperature
         # Most of a vocabulary is out of reach, and sorting 152,000 numbers costs more than all the rest.
-        candidates = np.flatnonzero(scaled > -_NEGLIGIBLE)
+        least = max(-_NEGLIGIBLE, np.log(params.min_p)) if params.min_p else -_NEGLIGIBLE
+        candidates = np.flatnonzero(scaled >= least)
         candidates = candidates[np.argsort(-scaled[candidates], kind="stable")]
         if params.top_k:
             candidates = candidates[: params.top_k]

@@ -1,7 +1,8 @@
 """Continuous batching: every step decodes one token of each running request and a piece of the prompts that wait.
 
 The method is iteration-level scheduling (Yu et al., Orca, OSDI 2022) with chunked prefill (Agrawal et al.,
-Sarathi-Serve, OSDI 2024).
+Sarathi-Serve, OSDI 2024). A slot that is free keeps what it computed, and a prompt that begins alike begins there
+(prefix caching: Kwon et al., vLLM, SOSP 2023; here whole slots are copied, not blocks).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from typing import Literal
 
 from qa_core.generation.detokenizer import Detokenizer
 from qa_core.generation.llama_context import LlamaContext
-from qa_core.generation.sampling import Sampler, SamplingParams
+from qa_core.generation.sampling import Grammar, Sampler, SamplingParams
 
 FinishReason = Literal["stop", "length"]
+
+_WORTH_COPYING = 32
+"""Tokens in common from which on copying another slot's cache is cheaper than computing them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Delta:
     prompt_tokens: int
     completion_tokens: int
     """Tokens so far, the end token included."""
+    cached_tokens: int = 0
+    """Of the prompt, those that were found computed already."""
 
 
 @dataclass(eq=False)
@@ -37,16 +43,19 @@ class Request:
     params: SamplingParams
     on_delta: Callable[[Delta], None]
     on_error: Callable[[Exception], None]
+    grammar: Grammar | None = None
     cancelled: bool = False
     """Set from any thread; the next step frees the slot."""
     num_done: int = 0
     """Prompt and completion tokens that are in the cache."""
     num_completion: int = 0
+    num_cached: int = 0
+    """Prompt tokens that were in the cache when the request came."""
     sampler: Sampler = field(init=False)
     text: Detokenizer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sampler = Sampler(self.params)
+        self.sampler = Sampler(self.params, self.grammar)
         self.text = Detokenizer(self.params.stop)
 
     @property
@@ -58,10 +67,18 @@ class Request:
 class Scheduler:
     """Owns a context and the slots in it. All methods belong to one thread."""
 
-    def __init__(self, context: LlamaContext) -> None:
+    def __init__(self, context: LlamaContext, reuse_prefixes: bool = False) -> None:
+        """
+        Args:
+            reuse_prefixes: begin a prompt where an earlier one begins alike. Logits then differ in their last digits
+                with what was asked before; without it, the same prompts on an idle engine always meet the same cache.
+        """
         self._context = context
+        self._reuse = reuse_prefixes
         self._waiting: deque[Request] = deque()
         self._running: dict[int, Request] = {}
+        self._left: dict[int, list[int]] = {}
+        """What the free slots still hold."""
 
     @property
     def busy(self) -> bool:
@@ -70,6 +87,10 @@ class Scheduler:
     @property
     def num_running(self) -> int:
         return len(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
 
     def add(self, requests: Iterable[Request]) -> None:
         self._waiting.extend(requests)
@@ -87,6 +108,7 @@ class Scheduler:
         requests = [*self._running.values(), *self._waiting]
         self._running.clear()
         self._waiting.clear()
+        self._left.clear()
         self._context.clear()
         for request in requests:
             request.on_error(error)
@@ -97,20 +119,37 @@ class Scheduler:
             self._free(slot)
 
     def _admit(self) -> None:
-        if not self._running:
-            self._context.clear()  # so that the same prompts on an idle engine always meet the same cache
-        free = [slot for slot in range(self._context.n_seq_max) if slot not in self._running]
-        for slot in free[: len(self._waiting)]:
-            self._running[slot] = self._waiting.popleft()
+        if not self._running and not self._reuse:
+            self._context.clear()
         self._close_gaps()
+        while self._waiting and (slot := len(self._running)) < self._context.n_seq_max:
+            request = self._waiting.popleft()
+            request.num_done = request.num_cached = self._begin(slot, request.tokens) if self._reuse else 0
+            self._running[slot] = request
 
     def _close_gaps(self) -> None:
         """Move the highest slots into free lower ones: llama.cpp decodes sequences together only without gaps."""
         for target in range(len(self._running)):
             if target not in self._running:
                 source = max(self._running)
+                self._left.pop(target, None)
                 self._context.move(source, target)
                 self._running[target] = self._running.pop(source)
+
+    def _begin(self, slot: int, tokens: list[int]) -> int:
+        """Leave in the free ``slot`` the longest beginning of ``tokens`` that any slot holds; returns its length."""
+        held = {**self._left, **{other: running.tokens[: running.num_done] for other, running in self._running.items()}}
+        common = {other: _common_length(tokens, theirs) for other, theirs in held.items()}
+        best = max(common, key=lambda other: (common[other], other == slot), default=slot)
+        if best != slot and common[best] < common.get(slot, 0) + _WORTH_COPYING:
+            best = slot
+        self._left.pop(slot, None)
+        if best != slot:
+            self._context.copy(best, slot)
+        # At least one token is left to compute: the logits behind it draw the answer.
+        length = min(common.get(best, 0), len(tokens) - 1)
+        self._context.truncate(slot, length)
+        return length
 
     def _decode(self) -> dict[int, int]:
         """Fill and run one batch; returns the row with the logits of each slot that is ready to draw a token."""
@@ -150,7 +189,12 @@ class Scheduler:
 
     def _draw(self, slot: int, row: int) -> None:
         request, model = self._running[slot], self._context.model
-        token = request.sampler.choose(self._context.logits(row))
+        try:
+            token = request.sampler.choose(self._context.logits(row))
+        except Exception as error:  # a grammar that leads nowhere concerns this request alone, and is told to it
+            self._free(slot)
+            request.on_error(error)
+            return
         request.tokens.append(token)
         request.num_completion += 1
         ended = model.ends_generation(token)
@@ -166,8 +210,19 @@ class Scheduler:
             self._free(slot)
         if text or reason:
             num_prompt = len(request.tokens) - request.num_completion
-            request.on_delta(Delta(text, reason, num_prompt, request.num_completion))
+            request.on_delta(Delta(text, reason, num_prompt, request.num_completion, request.num_cached))
 
     def _free(self, slot: int) -> None:
-        del self._running[slot]
-        self._context.forget(slot)
+        request = self._running.pop(slot)
+        if self._reuse:
+            self._left[slot] = request.tokens[: request.num_done]
+        else:
+            self._context.forget(slot)
+
+
+def _common_length(tokens: list[int], others: list[int]) -> int:
+    """How many tokens at the beginning of both are the same."""
+    return next(
+        (place for place, (one, other) in enumerate(zip(tokens, others, strict=False)) if one != other),
+        min(len(tokens), len(others)),
+    )

@@ -55,3 +55,25 @@ def test_a_tiny_temperature_is_greedy() -> None:
 def test_impossible_parameters_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         SamplingParams(**options)  # type: ignore[arg-type]
+
+
+def test_min_p_drops_what_is_much_less_probable_than_the_best() -> None:
+    assert drawn(temperature=1.0, min_p=0.5).keys() == {1, 3}
+    assert drawn(temperature=1.0, min_p=0.0).keys() == {0, 1, 2, 3, 4}
+
+
+def test_a_bias_makes_a_token_sure_or_impossible_and_leaves_the_logits_alone() -> None:
+    before = LOGITS.copy()
+    sampler = Sampler(SamplingParams(max_tokens=1, logit_bias={2: 100.0}))
+    assert sampler.choose(LOGITS) == 2
+    sampler = Sampler(SamplingParams(max_tokens=1, logit_bias={1: -100.0}))
+    assert sampler.choose(LOGITS) == 3
+    assert (before == LOGITS).all()
+
+
+def test_penalties_are_taken_from_what_was_said() -> None:
+    presence = Sampler(SamplingParams(max_tokens=1, presence_penalty=2.0))
+    assert [presence.choose(LOGITS) for _ in range(5)] == [1, 3, 4, 0, 2]
+    # log 0.4 - log 0.3 is 0.29: each time a token was said costs more than that.
+    frequency = Sampler(SamplingParams(max_tokens=1, frequency_penalty=0.3))
+    assert [frequency.choose(LOGITS) for _ in range(4)] == [1, 3, 1, 3]

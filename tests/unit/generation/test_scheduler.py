@@ -128,3 +128,66 @@ def test_a_batch_that_would_end_the_process_is_refused_before(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         context.decode(*batch)
+
+
+def counted(scheduler: Scheduler, context: LlamaContext, prompt: str, max_tokens: int = 4) -> Client:
+    client = Client(context.model, prompt, max_tokens)
+    scheduler.add([client.request])
+    run_all(scheduler)
+    return client
+
+
+PREFIX = "You answer questions about technical papers from the numbered sources. " * 3
+
+
+def test_a_prompt_that_begins_like_an_earlier_one_computes_only_the_rest(context: LlamaContext) -> None:
+    scheduler = Scheduler(context, reuse_prefixes=True)
+    first = counted(scheduler, context, PREFIX + "We train")
+    second = counted(scheduler, context, PREFIX + "The attention layer")
+    assert first.deltas[-1].cached_tokens == 0
+    assert second.deltas[-1].cached_tokens >= len(context.model.tokenize(PREFIX)) - 1
+    alone = counted(Scheduler(context), context, PREFIX + "The attention layer")
+    assert second.text == alone.text
+
+
+def test_a_running_request_shares_its_prefix_with_one_that_comes_later(context: LlamaContext) -> None:
+    scheduler = Scheduler(context, reuse_prefixes=True)
+    clients = [Client(context.model, PREFIX + end, 12) for end in ("We train", "The attention layer", "Table 2")]
+    scheduler.add([clients[0].request])
+    while not clients[0].deltas:
+        scheduler.step()
+    scheduler.add(client.request for client in clients[1:])
+    run_all(scheduler)
+    shared = len(context.model.tokenize(PREFIX)) - 1
+    assert [client.deltas[-1].cached_tokens >= shared for client in clients] == [False, True, True]
+    for client, end in zip(clients, ("We train", "The attention layer", "Table 2"), strict=True):
+        assert client.text == counted(Scheduler(context), context, PREFIX + end, 12).text
+
+
+def test_the_same_prompt_again_computes_its_last_token_only(context: LlamaContext) -> None:
+    scheduler = Scheduler(context, reuse_prefixes=True)
+    first, again = (counted(scheduler, context, PREFIX) for _ in range(2))
+    assert again.deltas[-1].cached_tokens == len(context.model.tokenize(PREFIX)) - 1
+    assert again.text == first.text
+
+
+def test_a_sampler_that_fails_ends_its_own_request_alone(context: LlamaContext) -> None:
+    class DeadEnd:
+        def allows(self, token: int) -> bool:
+            return False
+
+        def restrict(self, logits: object) -> object:
+            raise ValueError("nothing may follow")
+
+        def accept(self, token: int) -> None: ...
+
+    scheduler = Scheduler(context)
+    healthy = Client(context.model, "We train", 5)
+    failing = Client(context.model, "Table 2", 5)
+    failing.request = Request(
+        failing.request.tokens, failing.request.params, failing.deltas.append, failing.errors.append, DeadEnd()  # type: ignore[arg-type]
+    )  # fmt: skip
+    scheduler.add([failing.request, healthy.request])
+    run_all(scheduler)
+    assert healthy.finished
+    assert [str(error) for error in failing.errors] == ["nothing may follow"]
