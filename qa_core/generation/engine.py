@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from qa_core.config import GenerationSettings
 from qa_core.errors import UserError
@@ -151,11 +150,17 @@ class Engine:
         self._context.close()
         self._model.close()
 
-    def _request(self, prompt: str, params: SamplingParams, *listeners: Callable[[Any], None]) -> Request:
+    def _request(
+        self,
+        prompt: str,
+        params: SamplingParams,
+        on_delta: Callable[[Delta], None],
+        on_error: Callable[[Exception], None],
+    ) -> Request:
         if unknown := [token for token in params.logit_bias if not 0 <= token < self._model.n_vocab]:
             raise UserError(f"logit_bias names token {unknown[0]}; the vocabulary has {self._model.n_vocab}")
         grammar = JsonGrammar(self._model, params.json_schema) if params.json_schema else None
-        return Request(self._tokenize(prompt, params), params, *listeners, grammar)
+        return Request(self._tokenize(prompt, params), params, on_delta, on_error, grammar)
 
     def _tokenize(self, prompt: str, params: SamplingParams) -> list[int]:
         tokens = self._model.tokenize(prompt)

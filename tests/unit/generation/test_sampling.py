@@ -72,7 +72,7 @@ def test_a_bias_makes_a_token_sure_or_impossible_and_leaves_the_logits_alone() -
 
 
 def test_penalties_are_taken_from_what_was_said() -> None:
-    presence = Sampler(SamplingParams(max_tokens=1, presence_penalty=2.0))
+    presence = Sampler(SamplingParams(max_tokens=1, presence_penalty=3.0))
     assert [presence.choose(LOGITS) for _ in range(5)] == [1, 3, 4, 0, 2]
     # log 0.4 - log 0.3 is 0.29: each time a token was said costs more than that.
     frequency = Sampler(SamplingParams(max_tokens=1, frequency_penalty=0.3))
