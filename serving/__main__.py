@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -32,6 +32,8 @@ from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.screen import log_path, screen
 from serving.app import build
+from serving.guard import is_loopback
+from serving.keys import read_keys
 
 STOPPED, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked without Ray, then start, serve and stop."""
     config = load_config(arguments.config, arguments.overrides)
     application = build(config.model_dump(mode="json"))
-    require_loopback(config.serve.host)
+    require_safe_address(config.serve)
     if not arguments.address:
         require_free_port(config.serve.host, config.serve.port)
     store = RunStore.open(config.run.storage, config.run.name)
@@ -124,15 +126,19 @@ def mistake_in(message: str) -> UserError | None:
 
 
 def welcome(settings: ServeSettings) -> str:
-    url = f"http://{settings.host}:{settings.port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
     name, rag = settings.model_name, f"{settings.model_name}-rag"
     body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a virtual node?"}}]}}'
+    key = " -H 'Authorization: Bearer KEY'" if settings.api_keys_file else ""
     return (
         f"\nLectern answers at {url}\n"
+        f"  page    {url}/  ask in a browser, and read the cited passages in their papers\n"
         f"  models  {name}  the tuned model alone\n"
         f"          {rag}  the same with passages from the papers and citations\n"
-        f"  try     curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n"
-        f"  health  {url}/health\n"
+        f"          {name}-embedding  vectors of the papers' embedder\n"
+        f"  try     curl -s {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'\n"
+        f"  health  {url}/health   metrics  {url}/metrics\n"
         f"  stop    Ctrl-C\n"
     )
 
@@ -140,21 +146,16 @@ def welcome(settings: ServeSettings) -> str:
 # ------------------------------------------------------------------------------------------------------------- checks
 
 
-def require_loopback(host: str) -> None:
-    """Without API keys the service is for this machine alone."""
-    if host != "localhost" and not (_is_address(host) and ip_address(host).is_loopback):
+def require_safe_address(settings: ServeSettings) -> None:
+    """With API keys any address will do; without them the service is for this machine alone."""
+    if settings.api_keys_file:
+        read_keys(Path(settings.api_keys_file))
+    elif not is_loopback(settings.host):
         raise UserError(
-            f"serve.host={host} would let everybody on the network use the service, which asks for no key",
-            "Use serve.host=127.0.0.1, and put something that authenticates in front of it.",
+            f"serve.host={settings.host} would let everybody on the network use the service, which asks for no key",
+            "Set serve.api_keys_file=FILE with one key a line (`openssl rand -hex 24 > FILE`), or"
+            " serve.host=127.0.0.1.",
         )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def require_free_port(host: str, port: int) -> None:

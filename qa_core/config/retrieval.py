@@ -20,6 +20,8 @@ class RetrievalSettings(Section):
     """Passages that reach the prompt."""
     candidates: int = Field(12, ge=1)
     """Passages fetched from the index before ranking."""
+    min_similarity: float = Field(0.0, ge=-1, le=1)
+    """Passages less similar to the question are not read; where none is left, the answer is an abstention."""
     density_weight: Fraction = 0.02
     """Share of information density in the ranking score; the rest is cosine similarity. As small as this, it decides
     between passages that are almost equally similar; larger shares lost recall (`python -m benchmarks.density`)."""

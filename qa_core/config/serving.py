@@ -32,6 +32,14 @@ class ServeSettings(Section):
     port: int = Field(8000, ge=1, le=65535)
     model_name: str = "lectern"
     """Name of the standalone model in the API; ``<name>-rag`` answers with retrieval."""
+    api_keys_file: str = ""
+    """File of API keys, one a line, that every node with an ingress can read; empty asks for no key, and then the
+    service listens to this machine alone."""
+    requests_per_minute: int = Field(0, ge=0)
+    """Most requests of one key at one replica of the ingress; 0 is no limit."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, beside this machine's own, under which the service is asked: what stands in a URL before the port."""
+    max_body_bytes: int = Field(1_000_000, ge=1000)
     ingress: DeploymentSettings = DeploymentSettings(num_cpus=0.2, max_ongoing_requests=64)
     retriever: DeploymentSettings = DeploymentSettings(num_cpus=0.4, max_ongoing_requests=32)
     generator: DeploymentSettings = DeploymentSettings(num_cpus=1.0)

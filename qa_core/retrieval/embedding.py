@@ -94,6 +94,10 @@ class Embedder:
         """Unit vector ``[dimension]`` of ``query_prompt`` and ``text``."""
         return self._encode(text, prompt=self._query_prompt)
 
+    def count_tokens(self, text: str) -> int:
+        """Tokens of ``text`` that the model reads, its marks included."""
+        return int(self._model.tokenize([text])["attention_mask"].sum())
+
     def _encode(self, text: str, *, prompt: str) -> np.ndarray:
         vector = self._model.encode(text, prompt=prompt, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vector, dtype=np.float32)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Literal, Self
 import faiss
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -140,15 +141,41 @@ class PassageIndex:
             inverted.make_direct_map()  # it finds a vector by its id only through this map, which is made once
         return self._index.reconstruct(position)
 
-    def search(self, vector: np.ndarray, k: int) -> list[Passage]:
-        """The ``k`` nearest passages (fewer when the index is smaller), best first, equals in passage order."""
+    def search(self, vector: np.ndarray, k: int, documents: Sequence[str] | None = None) -> list[Passage]:
+        """The ``k`` nearest passages (fewer when there are no more), best first, equals in passage order.
+
+        Args:
+            documents: sources of the papers to look in; all of them when empty.
+        """
         if vector.shape != (self._index.d,):
             raise ValueError(f"question vector {vector.shape} for an index of dimension {self._index.d}")
-        similarities, ids = self._index.search(np.asarray(vector, dtype=np.float32)[None, :], min(k, len(self)))
-        # An approximate index pads a short answer with the id -1.
-        hits = sorted((-float(s), int(i)) for s, i in zip(similarities[0], ids[0], strict=True) if i >= 0)
-        rows = self._passages.take([i for _, i in hits]).to_pylist()
+        question = np.asarray(vector, dtype=np.float32)
+        found = self._search_all(question, k) if documents is None else self._search_in(question, k, documents)
+        hits = sorted((-similarity, place) for similarity, place in found)
+        rows = self._passages.take(pa.array([place for _, place in hits], pa.int64())).to_pylist()
         return [replace(Passage.from_row(row), similarity=-s) for row, (s, _) in zip(rows, hits, strict=True)]
+
+    def passages_of(self, documents: Sequence[str]) -> list[Passage]:
+        """Every passage of the papers with these sources."""
+        rows = self._passages.take(self._places_of(documents)).to_pylist()
+        return [Passage.from_row(row) for row in rows]
+
+    def _search_all(self, question: np.ndarray, k: int) -> list[tuple[float, int]]:
+        """Similarities and vector ids."""
+        similarities, ids = self._index.search(question[None, :], min(k, len(self)))
+        # An approximate index pads a short answer with the id -1.
+        return [(float(s), int(i)) for s, i in zip(similarities[0], ids[0], strict=True) if i >= 0]
+
+    def _search_in(self, question: np.ndarray, k: int, documents: Sequence[str]) -> list[tuple[float, int]]:
+        """The same among the passages of some papers, compared one by one: exact for every factory that keeps its
+        vectors, and a paper has a hundred passages, not a million."""
+        places = self._places_of(documents)
+        similarities = [float(self._vector(int(place)) @ question) for place in places]
+        return sorted(zip(similarities, map(int, places), strict=True), key=lambda found: -found[0])[:k]
+
+    def _places_of(self, documents: Sequence[str]) -> np.ndarray:
+        wanted = pc.is_in(self._passages["source"], value_set=pa.array(list(documents), pa.string()))
+        return np.flatnonzero(wanted.to_numpy())
 
 
 def _identity(path: Path) -> FileRecord:

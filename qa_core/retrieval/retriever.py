@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +30,31 @@ class Retriever:
         self._embedder = Embedder(embedder_settings)
         self._settings = settings
 
-    def retrieve(self, question: str, k: int | None = None) -> list[Passage]:
-        """At most ``k`` (``top_k`` when empty) passages, best first, with ``similarity`` and ``score``."""
-        return nearest(self._index, self._embedder.embed_query(question), self._settings, k)
+    def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> list[Passage]:
+        """At most ``k`` (``top_k`` when empty) passages, best first, with ``similarity`` and ``score``.
+
+        Args:
+            documents: sources of the papers to look in; all of them when empty.
+        """
+        return nearest(self._index, self._embedder.embed_query(question), self._settings, k, documents)
+
+    def paper(self, source: str) -> list[Passage]:
+        """The passages of one paper in reading order; none for a paper that is not in the index."""
+        return sorted(self._index.passages_of([source]), key=lambda passage: passage.start_char)
+
+    def embed(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
+        """Unit vectors float32 ``[n, dimension]`` of passages, and how many tokens the model read in all."""
+        return self._embedder.embed_passages(texts), sum(self._embedder.count_tokens(text) for text in texts)
 
 
 def nearest(
-    index: PassageIndex, question: np.ndarray, settings: RetrievalSettings, k: int | None = None
+    index: PassageIndex,
+    question: np.ndarray,
+    settings: RetrievalSettings,
+    k: int | None = None,
+    documents: Sequence[str] | None = None,
 ) -> list[Passage]:
     """At most ``k`` (``top_k`` when empty) passages for the question vector ``[dimension]``, best first."""
     k = settings.top_k if k is None else k
-    candidates = index.search(question, max(k, settings.candidates))
-    return rank(candidates, settings)[:k]
+    candidates = index.search(question, max(k, settings.candidates), documents)
+    return rank([found for found in candidates if found.similarity >= settings.min_similarity], settings)[:k]

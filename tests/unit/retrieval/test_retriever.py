@@ -46,10 +46,40 @@ def test_a_question_finds_the_passage_that_answers_it(folder: Path) -> None:
 
 
 def test_the_caller_may_ask_for_more_passages(folder: Path) -> None:
-    assert len(Retriever(folder, EMBEDDER, RetrievalSettings(top_k=1)).retrieve("Who wrote about consensus?", k=4)) == 4
+    assert (
+        len(
+            Retriever(folder, EMBEDDER, RetrievalSettings(top_k=1, min_similarity=-1)).retrieve(
+                "Who wrote about consensus?", k=4
+            )
+        )
+        == 4
+    )
 
 
 def test_an_index_of_another_embedder_is_refused(folder: Path) -> None:
     other = EMBEDDER.model_copy(update={"query_prompt": "query: "})
     with pytest.raises(UserError, match="was built with"):
         Retriever(folder, other, RetrievalSettings())
+
+
+def test_a_question_may_be_kept_to_some_papers(folder: Path) -> None:
+    retriever = Retriever(folder, EMBEDDER, RetrievalSettings(min_similarity=-1))
+    found = retriever.retrieve("How many keys move when a server is added?", documents=["raft.md", "lora.md"])
+    assert {passage.source for passage in found} == {"raft.md", "lora.md"}
+    assert found[0].score >= found[1].score
+    everywhere = retriever.retrieve("How many keys move when a server is added?", k=4)
+    assert [one.source for one in everywhere if one.source in ("raft.md", "lora.md")] == [one.source for one in found]
+    similarities = {one.source: one.similarity for one in everywhere}
+    assert [one.similarity for one in found] == pytest.approx([similarities[one.source] for one in found], abs=1e-6)
+    assert retriever.retrieve("How many keys move?", documents=["missing.md"]) == []
+
+
+def test_passages_less_similar_than_the_setting_are_not_read(folder: Path) -> None:
+    strict = Retriever(folder, EMBEDDER, RetrievalSettings(min_similarity=0.99))
+    assert strict.retrieve("How many keys move when a server is added?") == []
+
+
+def test_a_paper_is_its_passages_in_reading_order(folder: Path) -> None:
+    retriever = Retriever(folder, EMBEDDER, RetrievalSettings())
+    assert [passage.text for passage in retriever.paper("ring.md")] == [TEXTS["ring"]]
+    assert retriever.paper("missing.md") == []

@@ -11,10 +11,11 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from qa_core.artifacts import RunStore
+from qa_core.config import ServeSettings
 from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest
-from serving.__main__ import mistake_in, require_free_port, require_loopback, welcome
+from serving.__main__ import mistake_in, require_free_port, require_safe_address, welcome
 from serving.app import build, read_args
 
 SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
@@ -77,19 +78,28 @@ def test_a_port_in_use_is_told_with_its_number_and_the_remedy() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
-def test_without_keys_the_service_listens_to_this_machine_alone(host: str) -> None:
-    with pytest.raises(UserError, match=r"serve\.host"):
-        require_loopback(host)
+def test_without_keys_the_service_listens_to_this_machine_alone(host: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"serve\.host") as caught:
+        require_safe_address(ServeSettings(host=host))
+    assert "serve.api_keys_file" in caught.value.remedy
+    keys = tmp_path / "keys"
+    keys.write_text("a-key-of-enough-characters\n")
+    require_safe_address(ServeSettings(host=host, api_keys_file=str(keys)))
+
+
+def test_a_file_of_keys_is_read_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        require_safe_address(ServeSettings(api_keys_file=str(tmp_path / "missing")))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_has_several_names(host: str) -> None:
-    assert require_loopback(host) is None
+    require_safe_address(ServeSettings(host=host))
 
 
 def test_the_welcome_names_the_url_both_models_and_a_command_to_try() -> None:
     text = welcome(load_config(["tiny"], ["serve.port=8123", "serve.model_name=papers"]).serve)
-    for part in ("http://127.0.0.1:8123", "papers-rag", "curl", "/v1/chat/completions", "Ctrl-C"):
+    for part in ("http://127.0.0.1:8123", "papers-rag", "papers-embedding", "curl", "/v1/chat/completions", "Ctrl-C"):
         assert part in text
 
 

@@ -7,8 +7,10 @@ import pytest
 from qa_core.config import RetrievalSettings
 from qa_core.generation.chat import SYSTEM_RAG, SYSTEM_STANDALONE, build_messages
 from qa_core.schemas import Message, Passage
-from serving.generator import Budget, cite, conversation, fit_prompt
-from serving.schemas import ApiError, ChatCompletionRequest
+from serving.citing import cite
+from serving.prompting import Budget, conversation, fit_prompt
+from serving.schemas.chat import ChatCompletionRequest
+from serving.schemas.errors import ApiError
 
 
 def passage(number: int, text: str = "A quorum is a majority.") -> Passage:

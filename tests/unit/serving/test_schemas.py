@@ -7,20 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from qa_core.generation.chat import ABSTENTION
 from qa_core.schemas import Passage
-from serving.schemas import (
-    ApiError,
-    ChatCompletionChunk,
-    ChatCompletionRequest,
-    ChunkChoice,
-    ChunkDelta,
-    Citation,
-    ErrorBody,
-    Usage,
-    from_validation,
-    overloaded,
-    prompt_too_long,
-)
+from serving.citing import abstention, cite, trace
+from serving.schemas.base import Usage
+from serving.schemas.chat import ChatCompletionChunk, ChatCompletionRequest, ChunkChoice, ChunkDelta
+from serving.schemas.completions import CompletionRequest
+from serving.schemas.errors import ApiError, ErrorBody, from_validation, overloaded, prompt_too_long
+from serving.schemas.retrieval import EmbeddingRequest
 
 QUESTION = {"role": "user", "content": "What is a quorum?"}
 
@@ -64,7 +58,7 @@ def test_text_parts_are_joined_and_a_developer_speaks_as_the_system() -> None:
     assert parsed.question == "What is a quorum?"
 
 
-@pytest.mark.parametrize("field", ["tools", "logit_bias", "logprobs", "n_discard"])
+@pytest.mark.parametrize("field", ["tools", "logprobs", "n_discard"])
 def test_an_unknown_field_is_refused_by_name(field: str) -> None:
     error = refusal(**{field: []})
     assert (error.status, error.detail.param, error.detail.code) == (400, field, "unknown_parameter")
@@ -87,6 +81,12 @@ def test_an_unknown_field_is_refused_by_name(field: str) -> None:
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role"),
         ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages.0.content"),
         ({"model": None}, "model"),
+        ({"frequency_penalty": 3}, "frequency_penalty"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type"),
+        ({"retrieval": {"k": 0}}, "retrieval.k"),
+        ({"retrieval": {"k": 51}}, "retrieval.k"),
+        ({"retrieval": {"documents": []}}, "retrieval.documents"),
+        ({"retrieval": {"depth": 3}}, "retrieval.depth"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_place_of_it(fields: dict[str, Any], param: str) -> None:
@@ -104,6 +104,11 @@ def test_a_wrong_value_is_refused_with_the_place_of_it(fields: dict[str, Any], p
         ({"max_tokens": 5, "max_completion_tokens": 5}, "set one"),
         ({"stream_options": {"include_usage": True}}, "stream: true"),
         ({"stop": list("abcde")}, "at most 4"),
+        ({"logit_bias": {"x": 1}}, "token ids"),
+        ({"logit_bias": {"5": 101}}, "-100 to 100"),
+        ({"logit_bias": {str(token): 1 for token in range(301)}}, "at most 300"),
+        ({"response_format": {"type": "json_schema"}}, "json_schema belongs"),
+        ({"response_format": {"type": "text", "json_schema": {"name": "x", "schema": {}}}}, "json_schema belongs"),
     ],
 )
 def test_fields_that_contradict_each_other_are_refused(fields: dict[str, Any], words: str) -> None:
@@ -136,17 +141,79 @@ def test_a_chunk_leaves_out_what_it_does_not_carry_but_keeps_a_null_finish_reaso
     assert not {"usage", "citations"} & sent.keys()
 
 
-def test_a_citation_points_at_the_characters_of_the_paper() -> None:
-    passage = Passage(
+def passage(text: str, similarity: float = 0.0) -> Passage:
+    return Passage(
         chunk_id="c1", doc_id="d1", source="raft.md", title="Raft", section_path=("Raft", "Quorums"),
-        start_char=40, end_char=60, num_tokens=5, density=0.5, prefix="Raft > Quorums",
-        text="A quorum is a majority.",
+        start_char=40, end_char=40 + len(text), num_tokens=5, density=0.5, prefix="Raft > Quorums", text=text,
+        similarity=similarity, score=similarity,
     )  # fmt: skip
-    assert Citation.from_passage(2, passage).model_dump() == {
+
+
+QUORUM, RING = "A quorum is a majority of the 5 servers.", "Consistent hashing moves few keys."
+
+
+def test_a_citation_points_at_the_characters_of_the_paper() -> None:
+    (citation,) = cite("A quorum is a majority [2].", [passage(RING), passage(QUORUM)])
+    assert citation.model_dump() == {
         "number": 2, "chunk_id": "c1", "source": "raft.md", "title": "Raft", "section_path": ["Raft", "Quorums"],
-        "start_char": 40, "end_char": 60, "text": "A quorum is a majority.",
+        "start_char": 40, "end_char": 80, "text": QUORUM, "supported": True,
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("answer", "supported"),
+    [
+        ("A quorum is a majority of the servers [1].", True),
+        ("A quorum is a majority of the 7 servers [1].", False),
+        ("A quorum is a majority [1]. A ring moves few keys between caches [1].", False),
+        ("A ring moves few keys between caches [2]. A quorum is a majority [1].", True),
+    ],
+)
+def test_a_citation_is_supported_when_the_passage_says_what_its_sentences_say(answer: str, supported: bool) -> None:
+    citations = {citation.number: citation for citation in cite(answer, [passage(QUORUM), passage(RING)])}
+    assert citations[1].supported is supported
+
+
+def test_an_answer_that_finds_nothing_in_its_passages_is_an_abstention() -> None:
+    assert abstention(ABSTENTION, [passage(QUORUM)]) == "not_in_the_passages"
+    assert abstention(ABSTENTION, []) is None
+    assert abstention("A majority [1].", [passage(QUORUM)]) is None
+
+
+def test_a_trace_tells_what_was_kept_cut_and_left_out() -> None:
+    found = [passage(QUORUM, 0.9), passage(RING, 0.8), passage(RING, 0.7)]
+    kept = [found[0], passage("Consistent hashing", 0.8)]
+    assert [(one.number, one.text_cut, one.similarity) for one in trace(found, kept)] == [
+        (1, False, 0.9), (2, True, 0.8), (None, False, 0.7)
+    ]  # fmt: skip
+
+
+def test_a_response_format_becomes_the_schema_of_the_answer() -> None:
+    schema = {"type": "object", "properties": {"found": {"type": "boolean"}}}
+    named = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
+    assert json.loads(request(response_format=named).answer_schema) == schema
+    assert json.loads(request(response_format={"type": "json_object"}).answer_schema) == {"type": "object"}
+    assert request(response_format={"type": "text"}).answer_schema == request().answer_schema == ""
+
+
+def test_a_plain_completion_has_a_prompt_and_no_conversation() -> None:
+    parsed = CompletionRequest.model_validate({"model": "lectern", "prompt": "A quorum is", "max_tokens": 3})
+    assert (parsed.prompt, parsed.token_limit, parsed.answer_schema) == ("A quorum is", 3, "")
+    with pytest.raises(ValidationError):
+        CompletionRequest.model_validate({"model": "lectern", "prompt": "A", "messages": [QUESTION]})
+
+
+def test_texts_to_embed_come_alone_or_as_a_list() -> None:
+    fields = {"model": "lectern-embedding"}
+    assert EmbeddingRequest.model_validate({**fields, "input": "one"}).texts == ["one"]
+    assert EmbeddingRequest.model_validate({**fields, "input": ["one", "two"]}).texts == ["one", "two"]
+    for wrong in ([], "", [""], [1, 2], ["x"] * 257):
+        with pytest.raises(ValidationError):
+            EmbeddingRequest.model_validate({**fields, "input": wrong})
+
+
 def test_usage_adds_up() -> None:
-    assert Usage.of(5, 7).total_tokens == 12
+    usage = Usage.of(5, 7, 3)
+    assert usage.total_tokens == 12
+    assert usage.prompt_tokens_details is not None
+    assert usage.prompt_tokens_details.cached_tokens == 3

@@ -1,0 +1,113 @@
+"""What every request must pass before a route sees it: host, origin, key, rate and size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.keys import KeyFile, RateLimit
+from serving.refusals import refusal
+from serving.schemas.errors import ApiError, invalid_request, rate_limited, unauthorized
+
+OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/health", "/ready"})
+"""Served to whoever can reach the port; the page itself holds nothing, and asks for a key."""
+
+
+class Guard:
+    """ASGI middleware. Websites that a user visits must not reach a service on the user's machine (DNS rebinding and
+    cross-site requests), so the host and the origin are checked on every method, with a key or without."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Collection[str],
+        max_body_bytes: int,
+        keys: KeyFile | None = None,
+        rate: RateLimit | None = None,
+    ) -> None:
+        self._app, self._hosts, self._max_body_bytes = app, frozenset(hosts), max_body_bytes
+        self._keys, self._rate = keys, rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope["path"], Headers(scope=scope))
+            await self._app(scope, self._limited(receive), send)
+        except ApiError as error:  # of the guard; those of the routes are answered by their own handler
+            await refusal(error)(scope, receive, send)
+
+    def _check(self, path: str, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if not self._knows(hostname(f"//{host}")):
+            raise invalid_request(
+                f"The host {host[:100]!r} is not served here; serve.allowed_hosts names those that are.", status=403
+            )
+        origin = headers.get("origin")
+        if origin is not None and host_and_port(origin) != host:
+            raise invalid_request(f"Pages of {origin[:100]!r} may not use this service.", status=403)
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()) or int(length[:20]) > self._max_body_bytes:
+            raise self._too_large()
+        if path not in OPEN_PATHS:
+            self._admit(headers)
+
+    def _admit(self, headers: Headers) -> None:
+        holder: str | None = "everybody"
+        if self._keys is not None:
+            scheme, _, key = headers.get("authorization", "").partition(" ")
+            holder = self._keys.holder(key.strip()) if scheme.lower() == "bearer" else None
+            if holder is None:
+                raise unauthorized("Send a valid API key: Authorization: Bearer KEY.")
+        if self._rate is not None and (seconds := self._rate.wait(holder or "")):
+            raise rate_limited(self._rate.per_minute, seconds)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """A body without a length is counted as it comes."""
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_body_bytes:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> ApiError:
+        return invalid_request(f"The body may have at most {self._max_body_bytes} bytes.", status=413)
+
+    def _knows(self, name: str) -> bool:
+        return name in self._hosts or is_loopback(name)
+
+
+def hostname(url: str) -> str:
+    """Without its port; empty for what is no host."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def host_and_port(origin: str) -> str:
+    """Host and port of an origin; empty for ``null`` and for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, Request
+from starlette.testclient import TestClient
+
+from serving.guard import Guard
+from serving.keys import KeyFile, RateLimit
+from serving.refusals import add_error_handlers
+
+KEY = "a-key-of-enough-characters"
+METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"]
+
+
+def service(**options: object) -> TestClient:
+    api = FastAPI()
+
+    @api.api_route("/{path:path}", methods=METHODS)
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
+    add_error_handlers(api)
+    settings = {"hosts": ["papers.example.org"], "max_body_bytes": 1000, **options}
+    return TestClient(Guard(api, **settings), base_url="http://127.0.0.1:8000")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_another_host_is_refused_on_every_method(method: str) -> None:
+    response = service().request(method, "/v1/models", headers={"Host": "evil.example.org"})
+    assert response.status_code == 403
+    if method != "HEAD":
+        assert response.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "papers.example.org"])
+def test_this_machine_and_the_hosts_of_the_config_are_served(host: str) -> None:
+    assert service().get("/v1/models", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["", "[", "127.0.0.1.evil.org", "localhost.evil.org", "0", "127.0.0.1:99999999"])
+def test_a_host_that_only_looks_like_this_machine_is_refused(host: str) -> None:
+    response = service().get("/v1/models", headers={"Host": host})
+    assert response.status_code == (200 if host == "127.0.0.1:99999999" else 403)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("origin", ["http://evil.example.org", "null", "http://127.0.0.1:9000", "http://["])
+def test_a_page_of_another_origin_is_refused_on_every_method(method: str, origin: str) -> None:
+    assert service().request(method, "/v1/models", headers={"Origin": origin}).status_code == 403
+
+
+def test_the_services_own_page_is_served() -> None:
+    assert service().post("/v1/x", headers={"Origin": "http://127.0.0.1:8000"}).status_code == 200
+
+
+def test_a_large_body_is_refused_by_its_length_and_by_what_comes() -> None:
+    assert service().post("/v1/x", content=b"x" * 1000).json() == 1000
+    refused = service().post("/v1/x", content=b"x" * 1001)
+    assert (refused.status_code, "1000 bytes" in refused.json()["error"]["message"]) == (413, True)
+
+    def without_length() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    assert service().post("/v1/x", content=without_length()).status_code == 413
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "9" * 400, "1e3"])
+def test_a_strange_length_is_refused(length: str) -> None:
+    assert service().get("/v1/x", headers={"Content-Length": length}).status_code == 413
+
+
+def test_with_keys_only_their_holders_are_served(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(KEY + "\n")
+    client = service(keys=KeyFile(tmp_path / "keys"))
+    assert client.get("/v1/models", headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+    for header in ("", KEY, f"Basic {KEY}", f"Bearer {KEY}x", "Bearer "):
+        response = client.get("/v1/models", headers={"Authorization": header})
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    for path in ("/", "/page.js", "/health", "/ready"):
+        assert client.get(path).status_code == 200
+
+
+def test_a_holder_above_its_rate_is_told_when_to_come_back() -> None:
+    client = service(rate=RateLimit(2))
+    answers = [client.get("/v1/models") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["retry-after"] == "30"
+    assert answers[2].json()["error"]["code"] == "rate_limit_exceeded"
