@@ -35,6 +35,8 @@ from serving.schemas.retrieval import (
     EmbeddingRequest,
     EmbeddingUsage,
     FoundPassage,
+    Paper,
+    PaperList,
     PaperText,
     ScoredPassage,
     SearchRequest,
@@ -69,6 +71,7 @@ class Ingress:
             ("/v1/completions", "POST", self.complete, Completion),
             ("/v1/embeddings", "POST", self.embed, EmbeddingList),
             ("/v1/search", "POST", self.search, SearchResult),
+            ("/v1/papers", "GET", self.papers, PaperList),
             ("/v1/papers/{source:path}", "GET", self.paper, PaperText),
             ("/v1/models", "GET", self.list_models, ModelList),
             ("/v1/models/{model}", "GET", self.get_model, ModelCard),
@@ -140,6 +143,12 @@ class Ingress:
             for passage in passages
         ]
         return SearchResult(data=found)
+
+    async def papers(self) -> PaperList:
+        """The papers in the index, by title."""
+        with self._overload():
+            titles: dict[str, str] = await self._retriever.papers.remote()
+        return PaperList(data=[Paper(source=source, title=title) for source, title in titles.items()])
 
     async def paper(self, source: str) -> PaperText:
         """The passages of one paper in reading order."""

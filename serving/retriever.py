@@ -33,6 +33,10 @@ class Retriever:
         """Passages for ``question``, best first. The generator, which has the tokenizer, cuts them to the budget."""
         return await self._apart(lambda: self._retriever.retrieve(question, k, documents))
 
+    async def papers(self) -> dict[str, str]:
+        """Titles of the papers in the index by their sources, in the order of the titles."""
+        return self._retriever.papers
+
     async def paper(self, source: str) -> list[Passage]:
         """The passages of one paper in reading order; none for a paper that is not in the index."""
         return await self._apart(lambda: self._retriever.paper(source))

@@ -11,7 +11,7 @@ from qa_core.corpus.sentences import sentence_spans
 from qa_core.generation.chat import cited_numbers, strip_citations
 from qa_core.terms import is_technical, normalise, tokenize
 
-_LEAST_SHARE = 0.6
+_LEAST_SHARE = 0.75
 _SHORT_WORD = 3
 """Letters up to which a word says little."""
 

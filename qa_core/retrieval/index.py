@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -154,6 +155,12 @@ class PassageIndex:
         hits = sorted((-similarity, place) for similarity, place in found)
         rows = self._passages.take(pa.array([place for _, place in hits], pa.int64())).to_pylist()
         return [replace(Passage.from_row(row), similarity=-s) for row, (s, _) in zip(rows, hits, strict=True)]
+
+    @functools.cached_property
+    def papers(self) -> dict[str, str]:
+        """Titles of the papers by their sources, in the order of the titles."""
+        distinct = self._passages.group_by(["source", "title"]).aggregate([]).to_pylist()
+        return {row["source"]: row["title"] for row in sorted(distinct, key=lambda row: (row["title"], row["source"]))}
 
     def passages_of(self, documents: Sequence[str]) -> list[Passage]:
         """Every passage of the papers with these sources."""

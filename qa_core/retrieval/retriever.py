@@ -38,6 +38,11 @@ class Retriever:
         """
         return nearest(self._index, self._embedder.embed_query(question), self._settings, k, documents)
 
+    @property
+    def papers(self) -> dict[str, str]:
+        """Titles by source, in the order of the titles."""
+        return self._index.papers
+
     def paper(self, source: str) -> list[Passage]:
         """The passages of one paper in reading order; none for a paper that is not in the index."""
         return sorted(self._index.passages_of([source]), key=lambda passage: passage.start_char)
@@ -54,7 +59,12 @@ def nearest(
     k: int | None = None,
     documents: Sequence[str] | None = None,
 ) -> list[Passage]:
-    """At most ``k`` (``top_k`` when empty) passages for the question vector ``[dimension]``, best first."""
+    """At most ``k`` (``top_k`` when empty) passages for the question vector ``[dimension]``, best first.
+
+    ``max_per_document`` does not hold for ``documents`` that the caller has chosen.
+    """
     k = settings.top_k if k is None else k
     candidates = index.search(question, max(k, settings.candidates), documents)
+    if documents is not None:
+        settings = settings.model_copy(update={"max_per_document": k})
     return rank([found for found in candidates if found.similarity >= settings.min_similarity], settings)[:k]

@@ -83,6 +83,16 @@ class PaperText(ApiModel):
     passages: list[FoundPassage]
 
 
+class Paper(ApiModel):
+    source: str
+    title: str
+
+
+class PaperList(ApiModel):
+    object: Literal["list"] = "list"
+    data: list[Paper]
+
+
 class EmbeddingRequest(ApiModel):
     model: Text
     input: Question | Annotated[list[Question], Field(min_length=1, max_length=256)]

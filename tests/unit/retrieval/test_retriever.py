@@ -83,3 +83,4 @@ def test_a_paper_is_its_passages_in_reading_order(folder: Path) -> None:
     retriever = Retriever(folder, EMBEDDER, RetrievalSettings())
     assert [passage.text for passage in retriever.paper("ring.md")] == [TEXTS["ring"]]
     assert retriever.paper("missing.md") == []
+    assert list(retriever.papers.items()) == [(f"{name}.md", name) for name in sorted(TEXTS)]
