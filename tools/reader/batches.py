@@ -139,7 +139,7 @@ class Batcher:
             if end + place >= own_beginning:
                 row.point("sentence", end + place, [own_beginning])
         bracket = copied + len(self._bracket)
-        cites = answer[copied:bracket] == self._bracket
+        cites = answer[copied:bracket] == self._bracket and bracket < len(answer)  # not where it is cut right there
         if cites:
             row.point("cite", end + bracket, [sentence.beginning])
         if shared:

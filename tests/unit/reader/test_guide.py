@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from qa_core.generation.chat import build_messages
+from qa_core.schemas import Passage
 from tools.reader import attention
 from tools.reader.batches import Batcher
 from tools.reader.contexts import Branch, Context
@@ -100,6 +101,30 @@ def test_each_token_of_the_answer_points_at_the_next_and_the_bracket_at_the_sent
         assert batch.ids[0, place] == batch.ids[0, query + 1]
     assert tokenizer.decode(batch.ids[0, cite.queries]).strip() == "["
     assert cite.targets.tolist() == batch.pointers[0]["first"].targets[:1].tolist()
+
+
+def test_each_token_of_the_answer_but_its_first_points_at_the_beginning_of_its_own_sentence(
+    context: Context, tokenizer: Any
+) -> None:
+    batch = batch_of(context, tokenizer)
+    copy, sentence = batch.pointers[0]["copy"], batch.pointers[0]["sentence"]
+    start = batch.pointers[0]["first"].queries[0].item() + 1
+    own = [row for row, query in enumerate(sentence.queries.tolist()) if query >= start]
+    assert sentence.queries[own].tolist() == copy.queries.tolist()[2:]
+    assert sentence.targets[own].nonzero()[:, 1].tolist() == [start + 2] * len(own)
+
+
+def test_an_answer_cut_behind_its_bracket_points_at_nothing_outside_its_branch(tokenizer: Any) -> None:
+    for words in range(1, 9):
+        text = " ".join(["votes", "term", "log", "leader", "ring", "key", "node", "server"][:words])
+        passage = Passage("c", "d", "p.md", "P", ("P",), 0, len(text) + 1, 5, 0.5, "P", f"{text}.")
+        row = Context((passage,), ((f"{text}.",),), (Branch(f"What is {text}?", f"{text} [1].", 1, f"{text}."),) * 2)
+        batch = Batcher(tokenizer, text_share=0.0, whole=0.0, draw=random.Random(0))([row])
+        for step in ("cite", "gather"):
+            if pointers := batch.pointers[0].get(step):
+                segments = torch.repeat_interleave(torch.arange(len(batch.spans[0])), torch.tensor(batch.spans[0]))
+                for query, targets in zip(pointers.queries, pointers.targets, strict=True):
+                    assert set(segments[targets].tolist()) <= {0, segments[query].item()}, (words, step)
 
 
 def test_copying_ends_where_the_answer_goes_its_own_way() -> None:
