@@ -1,0 +1,106 @@
+"""Lectern's engine against `llama_cpp.Llama` behind a lock, which is what a simple service does."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from qa_core.config import GenerationCompute, GenerationSettings
+from qa_core.generation.engine import Engine
+from qa_core.generation.sampling import SamplingParams
+
+CLIENTS = (1, 4, 8, 16)
+N_CTX, NEW_TOKENS, REQUESTS_A_CLIENT = 512, 64, 4
+
+
+def throughput(model: Path, prompts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
+    """Tokens a second by number of clients, each asking one request after the other; medians over ``rounds``."""
+    figures: dict[str, list[float]] = {}
+    engine = Engine(model, _settings(max(CLIENTS), threads), reuse_prefixes=True)
+    simple = LockedLlama(model, threads)
+    try:
+        for _ in range(rounds):
+            for clients in CLIENTS:
+                asked = _requests(prompts, clients)
+                figures.setdefault(f"engine_{clients}", []).append(asyncio.run(_through_engine(engine, asked)))
+                figures.setdefault(f"llama_{clients}", []).append(simple.tokens_per_second(asked))
+    finally:
+        engine.close()
+    medians = {name: round(statistics.median(values), 1) for name, values in figures.items()}
+    return {
+        **medians,
+        **{f"ratio_c{n}": round(medians[f"engine_{n}"] / medians[f"llama_{n}"], 2) for n in CLIENTS},
+    }
+
+
+def repeated_prefix(model: Path, prompts: Sequence[str], threads: int) -> dict[str, float]:
+    """Milliseconds to the first token of long prompts, asked twice; medians, and the second by the first."""
+    engine = Engine(model, _settings(2, threads), reuse_prefixes=True)
+    first, second = [], []
+    try:
+        for prompt in prompts:
+            for times in (first, second):
+                started = time.perf_counter()
+                engine.generate([prompt], SamplingParams(max_tokens=1))
+                times.append(1000 * (time.perf_counter() - started))
+    finally:
+        engine.close()
+    once, again = statistics.median(first), statistics.median(second)
+    return {"first_ms": round(once, 2), "repeated_ms": round(again, 2), "ratio": round(again / once, 3)}
+
+
+def _settings(slots: int, threads: int) -> GenerationSettings:
+    compute = GenerationCompute(n_threads=threads)
+    return GenerationSettings(n_ctx=N_CTX, max_tokens=NEW_TOKENS, n_seq_max=slots, compute=compute)
+
+
+def _requests(prompts: Sequence[str], clients: int) -> list[list[str]]:
+    """Of each client, its own prompts."""
+    drawn = [prompts[place % len(prompts)] for place in range(clients * REQUESTS_A_CLIENT)]
+    return [drawn[client::clients] for client in range(clients)]
+
+
+async def _through_engine(engine: Engine, asked: Sequence[Sequence[str]]) -> float:
+    params = SamplingParams(max_tokens=NEW_TOKENS)
+
+    async def client(prompts: Sequence[str]) -> int:
+        tokens = 0
+        for prompt in prompts:
+            async for delta in engine.stream(prompt, params):
+                last = delta
+            tokens += last.completion_tokens
+        return tokens
+
+    started = time.perf_counter()
+    tokens = sum(await asyncio.gather(*map(client, asked)))
+    return tokens / (time.perf_counter() - started)
+
+
+class LockedLlama:
+    """llama-cpp-python's high-level class with one request at a time, as it allows no more."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        from llama_cpp import Llama
+
+        self._llama = Llama(str(model), n_ctx=N_CTX, n_threads=threads, n_threads_batch=threads, verbose=False)
+        self._lock = threading.Lock()
+
+    def tokens_per_second(self, asked: Sequence[Sequence[str]]) -> float:
+        started = time.perf_counter()
+        with ThreadPoolExecutor(len(asked)) as pool:
+            tokens = sum(pool.map(self._client, asked))
+        return tokens / (time.perf_counter() - started)
+
+    def _client(self, prompts: Sequence[str]) -> int:
+        tokens = 0
+        for prompt in prompts:
+            with self._lock:
+                parts = self._llama.create_completion(prompt, max_tokens=NEW_TOKENS, temperature=0.0, stream=True)
+                tokens += sum(1 for _ in parts)
+        return tokens
