@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,17 +18,25 @@ from qa_core.schemas import Passage
 
 Result = TypeVar("Result")
 
+logger = logging.getLogger("ray.serve")
+
+SECONDS_BETWEEN_LOOKS = 5.0
+"""At the manifest of the index, whether a stage has published another one."""
+
 
 class Retriever:
-    """One replica: an open index and an embedder."""
+    """One replica: an open index and an embedder. An index that is built anew is picked up without a restart."""
 
     def __init__(self, index: Artifact, embedder: SentenceTransformersEmbedder, settings: RetrievalSettings) -> None:
         from qa_core.retrieval.retriever import Retriever as IndexRetriever
 
+        self._artifact = index
+        self._content = _content_hash(index)
         self._retriever = IndexRetriever(index.local(), embedder, settings)
         # Off the event loop, so that health checks are answered meanwhile; one thread, because a Hugging Face tokenizer
         # refuses ("Already borrowed") to be used by two at once.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="retriever")
+        threading.Thread(target=self._watch, name="index-watch", daemon=True).start()
 
     async def retrieve(
         self, question: str, k: int | None = None, documents: Sequence[str] | None = None
@@ -45,5 +56,27 @@ class Retriever:
         """Unit vectors float32 ``[n, dimension]`` of passages, and how many tokens they have together."""
         return await self._apart(lambda: self._retriever.embed(texts))
 
+    def _watch(self) -> None:
+        while True:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            try:
+                self.look()
+            except Exception:  # a store out of reach, or a new index that does not fit, must not end the old one
+                logger.exception("the new index cannot be used; the old one goes on answering")
+
+    def look(self) -> None:
+        """Switch to the index that is published now, if it is another one. Questions meanwhile go to the old one."""
+        content = _content_hash(self._artifact)
+        if content not in ("", self._content):
+            self._content = content  # first, so that one that does not fit is told once
+            self._retriever.switch_to(self._artifact.local())
+            logger.info("answering from index %s", content[:12])
+
     async def _apart(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+
+def _content_hash(index: Artifact) -> str:
+    """Empty while an index is being replaced."""
+    manifest = index.manifest()
+    return "" if manifest is None else manifest.content_hash

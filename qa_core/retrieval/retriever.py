@@ -21,14 +21,14 @@ class Retriever:
     def __init__(
         self, index_folder: Path, embedder_settings: SentenceTransformersEmbedder, settings: RetrievalSettings
     ) -> None:
-        self._index = PassageIndex.open(index_folder)
-        if self._index.embedder != embedder_settings:
-            raise UserError(
-                f"The index was built with index.embedder {self._index.embedder}, the config says {embedder_settings}.",
-                "Build the index again with `lectern index --force`, or put the setting back.",
-            )
+        self._index = _open(index_folder, embedder_settings)
         self._embedder = Embedder(embedder_settings)
+        self._embedder_settings = embedder_settings
         self._settings = settings
+
+    def switch_to(self, index_folder: Path) -> None:
+        """Answer from another index from the next question on; one that cannot be opened changes nothing."""
+        self._index = _open(index_folder, self._embedder_settings)
 
     def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> list[Passage]:
         """At most ``k`` (``top_k`` when empty) passages, best first, with ``similarity`` and ``score``.
@@ -50,6 +50,16 @@ class Retriever:
     def embed(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         """Unit vectors float32 ``[n, dimension]`` of passages, and how many tokens the model read in all."""
         return self._embedder.embed_passages(texts), sum(self._embedder.count_tokens(text) for text in texts)
+
+
+def _open(index_folder: Path, embedder_settings: SentenceTransformersEmbedder) -> PassageIndex:
+    index = PassageIndex.open(index_folder)
+    if index.embedder != embedder_settings:
+        raise UserError(
+            f"The index was built with index.embedder {index.embedder}, the config says {embedder_settings}.",
+            "Build the index again with `lectern index --force`, or put the setting back.",
+        )
+    return index
 
 
 def nearest(

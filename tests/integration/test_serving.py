@@ -14,7 +14,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.integration.service import PAPERS, ROOT, Service, running_service
+from tests.integration.service import ROOT, Service, running_service
+from tests.small_run import PAPERS
 
 pytestmark = pytest.mark.ray
 

@@ -1,4 +1,5 @@
-"""Bodies that no honest client sends: whatever comes, the answer is a 4xx in OpenAI's shape or a success."""
+"""A service that asks for keys, and bodies that no honest client sends: whatever comes, the answer is a 4xx in OpenAI's
+shape or a success."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ from tests.integration.service import Service, running_service
 
 pytestmark = pytest.mark.ray
 
+KEY = "a-key-of-enough-characters"
+HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
 VALID: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {
         "model": "lectern-rag", "messages": [{"role": "user", "content": "What is a quorum?"}], "max_tokens": 2
@@ -34,13 +37,27 @@ ANYTHING = st.recursive(
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("model")) as service:
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(KEY + "\n")
+    folders = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("model")
+    with running_service(*folders, f"serve.api_keys_file={keys}") as service:
         yield service
+
+
+def test_whoever_has_no_key_reaches_the_page_and_the_health_check_alone(service: Service) -> None:
+    for path in ("/", "/health", "/ready"):
+        assert httpx.get(service.url + path, timeout=30).status_code == 200
+    for path in (*VALID, "/v1/models", "/v1/papers", "/metrics", "/openapi.json", "/nowhere"):
+        for headers in ({}, {"Authorization": "Bearer another-key-of-enough-length"}):
+            response = httpx.post(service.url + path, json=VALID.get(path), headers=headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert "Authorization: Bearer KEY" in service.screen
+    assert KEY not in service.screen + service.log.read_text(errors="replace")
 
 
 def fields_of(service: Service, path: str) -> list[str]:
     """The names that the OpenAPI page promises."""
-    page = httpx.get(f"{service.url}/openapi.json").json()
+    page = httpx.get(f"{service.url}/openapi.json", headers=HEADERS).json()
     body = page["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
     return list(page["components"]["schemas"][body["$ref"].rpartition("/")[2]]["properties"])
 
@@ -48,7 +65,7 @@ def fields_of(service: Service, path: str) -> list[str]:
 def send_strange_bodies(service: Service, count: int) -> set[int]:
     """Statuses of the answers; every refusal was looked at."""
     fields, statuses = {path: fields_of(service, path) for path in VALID}, set()
-    client = httpx.Client(base_url=service.url, timeout=60, headers={"Content-Type": "application/json"})
+    client = httpx.Client(base_url=service.url, timeout=60, headers=HEADERS)
 
     @settings(max_examples=count, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data(), st.sampled_from(sorted(VALID)))
@@ -84,6 +101,6 @@ def test_five_thousand_strange_bodies_never_make_the_service_fail(service: Servi
 )  # fmt: skip
 @pytest.mark.parametrize("path", sorted(VALID))
 def test_what_is_no_json_is_refused(service: Service, path: str, body: bytes) -> None:
-    response = httpx.post(service.url + path, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+    response = httpx.post(service.url + path, content=body, headers=HEADERS, timeout=60)
     assert response.status_code == (413 if len(body) > 1_000_000 else 400)
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}
