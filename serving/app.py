@@ -6,10 +6,12 @@ python -m serving --config tiny
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ray import serve
 from ray.serve import Application, Deployment
+from ray.serve.config import AutoscalingPolicy
 
 from qa_core.artifacts import Artifact, RunStore
 from qa_core.config import DeploymentSettings, LecternConfig
@@ -18,6 +20,7 @@ from qa_core.errors import UserError
 from serving.generator import Generator
 from serving.ingress import Ingress
 from serving.retriever import Retriever
+from serving.scaling import by_work
 
 RETRY_AFTER_S = 1
 
@@ -31,7 +34,7 @@ def build(args: dict[str, Any]) -> Application:
     store = RunStore.open(config.run.storage, config.run.name)
     index, gguf = (complete(store.artifact(name), config) for name in ("index", "gguf"))
     retriever = deployment(Retriever, config.serve.retriever).bind(index, config.index.embedder, config.retrieval)
-    generator = deployment(Generator, config.serve.generator).bind(gguf, config.generation, config.retrieval)
+    generator = deployment(Generator, config.serve.generator, by_work).bind(gguf, config.generation, config.retrieval)
     return deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, retriever, generator)
 
 
@@ -53,15 +56,22 @@ def complete(artifact: Artifact, config: LecternConfig) -> Artifact:
     return artifact
 
 
-def deployment(replica: type, settings: DeploymentSettings) -> Deployment:
-    """``replica`` as a Ray Serve deployment that scales, queues and refuses as ``settings`` say."""
+def deployment(replica: type, settings: DeploymentSettings, policy: Callable[..., Any] | None = None) -> Deployment:
+    """``replica`` as a Ray Serve deployment that scales, queues and refuses as ``settings`` say.
+
+    Args:
+        policy: wanted replicas by what they report; without one, by the number of their requests.
+    """
+    scaling = settings.autoscaling_config.model_dump()
+    if policy is not None:
+        scaling["policy"] = AutoscalingPolicy(policy_function=f"{policy.__module__}:{policy.__qualname__}")
     return serve.deployment(
         name=replica.__name__,
         ray_actor_options={"num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus},
         max_ongoing_requests=settings.max_ongoing_requests,
         max_queued_requests=settings.max_queued_requests,
         backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
-        autoscaling_config=settings.autoscaling_config.model_dump(),
+        autoscaling_config=scaling,
         # A model that cannot be loaded fails once, with its reason, instead of twenty times.
         max_constructor_retry_count=1,
         # Answers in flight are finished, but Ctrl-C ends the service within ten seconds.

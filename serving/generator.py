@@ -14,6 +14,7 @@ from qa_core.generation.chat import build_messages
 from qa_core.schemas import Passage
 from serving.citing import abstention, cite, trace
 from serving.prompting import Budget, fit_prompt
+from serving.scaling import WORK
 from serving.schemas.base import FinishReason
 from serving.schemas.chat import ChatCompletionRequest
 from serving.schemas.completions import CompletionRequest
@@ -97,6 +98,12 @@ class Generator:
 
     async def load(self) -> Load:
         return Load(self._settings.n_seq_max, self._engine.num_running, self._engine.num_waiting)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Ray Serve asks for this; :func:`serving.scaling.by_work` reads it."""
+        engine = self._engine
+        batches = engine.num_queued_tokens / self._settings.compute.n_batch
+        return {WORK: engine.num_running + engine.num_waiting + batches}
 
     async def _decode(self, prompt: str, params: SamplingParams) -> AsyncIterator[Piece]:
         try:

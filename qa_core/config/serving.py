@@ -13,6 +13,7 @@ class AutoscalingSettings(Section):
     min_replicas: int = Field(1, ge=0)
     max_replicas: int = Field(1, ge=1)
     target_ongoing_requests: float = Field(8, gt=0)
+    """Requests that one replica should have. A prompt that waits in a generator counts for more, the longer it is."""
     upscale_delay_s: float = Field(10, ge=0)
     downscale_delay_s: float = Field(120, ge=0)
 

@@ -105,6 +105,11 @@ class Engine:
         """Requests that wait for a slot."""
         return self._scheduler.num_waiting + len(self._inbox)
 
+    @property
+    def num_queued_tokens(self) -> int:
+        """Prompt tokens that are still to be computed."""
+        return self._scheduler.num_queued_tokens + sum(len(request.tokens) for request in list(self._inbox))
+
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[Completion]:
         """One completion for each prompt, in order; blocks. On an idle engine the same call gives the same answers."""
         collectors = [_Collector() for _ in prompts]

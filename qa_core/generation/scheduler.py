@@ -92,6 +92,12 @@ class Scheduler:
     def num_waiting(self) -> int:
         return len(self._waiting)
 
+    @property
+    def num_queued_tokens(self) -> int:
+        """Prompt tokens that are still to be computed. May be asked from any thread."""
+        unanswered = [request for request in list(self._running.values()) if not request.num_completion]
+        return sum(request.num_pending for request in [*unanswered, *list(self._waiting)])
+
     def add(self, requests: Iterable[Request]) -> None:
         self._waiting.extend(requests)
 

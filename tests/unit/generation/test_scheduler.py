@@ -191,3 +191,15 @@ def test_a_sampler_that_fails_ends_its_own_request_alone(context: LlamaContext) 
     run_all(scheduler)
     assert healthy.finished
     assert [str(error) for error in failing.errors] == ["nothing may follow"]
+
+
+def test_queued_tokens_are_those_of_prompts_that_are_not_computed_yet(context: LlamaContext) -> None:
+    scheduler = Scheduler(context)  # batches of 16 tokens
+    client = Client(context.model, PREFIX, 4)
+    scheduler.add([client.request])
+    length = len(client.request.tokens)
+    assert scheduler.num_queued_tokens == length
+    scheduler.step()
+    assert scheduler.num_queued_tokens == length - 16
+    run_all(scheduler)
+    assert scheduler.num_queued_tokens == 0
