@@ -16,7 +16,7 @@ from qa_core.generation.engine import Engine
 from qa_core.generation.sampling import SamplingParams
 
 CLIENTS = (1, 4, 8, 16)
-N_CTX, NEW_TOKENS, REQUESTS_A_CLIENT = 512, 64, 4
+N_CTX, NEW_TOKENS, REQUESTS_A_CLIENT = 1024, 64, 4
 
 
 def throughput(model: Path, prompts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from qa_core.config import LecternConfig
 from qa_core.schemas import Passage
 from serving.__main__ import ray_cluster
 from serving.app import deployment
-from serving.generator import Load, Piece
 from serving.ingress import Ingress
+from serving.pieces import Load, Piece
 from serving.schemas.chat import ChatCompletionRequest
 
 PORT, TOKENS, WARM_UP = 8322, 8, 50

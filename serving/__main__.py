@@ -32,7 +32,7 @@ from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.screen import log_path, screen
 from serving.app import build
-from serving.guard import is_loopback
+from serving.guard import is_loopback, is_unspecified
 from serving.keys import read_keys
 
 STOPPED, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def serve_until_stopped(application: Application, settings: ServeSettings, say: Say) -> int:
-    serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
+    serve.start(proxy_location="HeadOnly", http_options=http_options(settings))
     start(application)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,6 +107,10 @@ def serve_until_stopped(application: Application, settings: ServeSettings, say: 
     drain.start()
     drain.join(DRAIN_S)
     return STOPPED
+
+
+def http_options(settings: ServeSettings) -> dict[str, Any]:
+    return {"host": settings.host, "port": settings.port, "request_timeout_s": settings.request_timeout_s}
 
 
 def start(application: Application) -> None:
@@ -126,7 +130,8 @@ def mistake_in(message: str) -> UserError | None:
 
 
 def welcome(settings: ServeSettings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    name = settings.host if not is_unspecified(settings.host) else next(iter(settings.allowed_hosts), "127.0.0.1")
+    host = f"[{name}]" if ":" in name else name
     url = f"http://{host}:{settings.port}"
     name, rag = settings.model_name, f"{settings.model_name}-rag"
     body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a virtual node?"}}]}}'

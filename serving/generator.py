@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qa_core.artifacts import Artifact
@@ -13,40 +13,20 @@ from qa_core.errors import UserError
 from qa_core.generation.chat import build_messages
 from qa_core.schemas import Passage
 from serving.citing import abstention, cite, trace
+from serving.pieces import Load, Piece, joined
 from serving.prompting import Budget, fit_prompt
 from serving.scaling import WORK
-from serving.schemas.base import FinishReason
 from serving.schemas.chat import ChatCompletionRequest
 from serving.schemas.completions import CompletionRequest
 from serving.schemas.errors import invalid_request, prompt_too_long
-from serving.schemas.retrieval import Abstention, Citation, TracedPassage
 from serving.schemas.sampling import SamplingRequest
 
 if TYPE_CHECKING:
     from qa_core.generation.engine import SamplingParams
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of an answer, or all of it. The last piece of a stream carries what belongs to the whole answer."""
-
-    text: str
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int = 0
-    finish_reason: FinishReason | None = None
-    citations: tuple[Citation, ...] = ()
-    abstention: Abstention | None = None
-    trace: tuple[TracedPassage, ...] = ()
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a replica is doing now."""
-
-    slots: int
-    running: int
-    waiting: int
+STUCK_AFTER_S = 120.0
+"""Without a step, although requests wait: a batch of 512 tokens of a large model takes seconds, not minutes."""
 
 
 class Generator:
@@ -68,7 +48,7 @@ class Generator:
         async for piece in self._decode(prompt, params):
             answer += piece.text
             if piece.finish_reason:
-                found = trace(passages, kept) if request.retrieval.trace else ()
+                found = trace(passages, kept) if request.retrieval and request.retrieval.trace else ()
                 piece = replace(piece, citations=cite(answer, kept), abstention=abstention(answer, kept), trace=found)
             yield piece
 
@@ -78,11 +58,7 @@ class Generator:
 
     async def stream_completion(self, request: CompletionRequest) -> AsyncIterator[Piece]:
         """What follows a prompt, without a chat template."""
-        params = self._sampling(request)
-        prompt_tokens = self._engine.count_tokens(request.prompt)
-        if prompt_tokens + params.max_tokens > self._settings.n_ctx:
-            raise prompt_too_long(prompt_tokens, params.max_tokens, self._settings.n_ctx)
-        async for piece in self._decode(request.prompt, params):
+        async for piece in self._decode(request.prompt, self._sampling(request)):
             yield piece
 
     async def complete(self, request: CompletionRequest) -> Piece:
@@ -96,6 +72,11 @@ class Generator:
         deltas = [delta async for delta in self._engine.stream(prompt, SamplingParams(max_tokens=1))]
         return deltas[-1].completion_tokens
 
+    async def check_health(self) -> None:
+        """Ray Serve asks now and then, and replaces a replica that raises. Costs no slot, so a full one is healthy."""
+        if (seconds := self._engine.seconds_without_progress) > STUCK_AFTER_S:
+            raise RuntimeError(f"the engine has made no step for {seconds:.0f} s, although requests wait")
+
     async def load(self) -> Load:
         return Load(self._settings.n_seq_max, self._engine.num_running, self._engine.num_waiting)
 
@@ -106,10 +87,14 @@ class Generator:
         return {WORK: engine.num_running + engine.num_waiting + batches}
 
     async def _decode(self, prompt: str, params: SamplingParams) -> AsyncIterator[Piece]:
+        from qa_core.generation.engine import PromptTooLong
+
         try:
             async for delta in self._engine.stream(prompt, params):
                 counts = delta.prompt_tokens, delta.completion_tokens, delta.cached_tokens
                 yield Piece(delta.text, *counts, delta.finish_reason)
+        except PromptTooLong as error:
+            raise prompt_too_long(error.prompt_tokens, params.max_tokens, self._settings.n_ctx) from error
         except UserError as error:  # a schema or a token that the model does not have
             raise invalid_request(error.problem) from error
 
@@ -141,8 +126,3 @@ class Generator:
             stop=request.stop_strings,
             json_schema=request.answer_schema,
         )
-
-
-def joined(pieces: Sequence[Piece]) -> Piece:
-    """A whole answer from the pieces of its stream."""
-    return replace(pieces[-1], text="".join(piece.text for piece in pieces))

@@ -14,7 +14,7 @@ from serving.refusals import refusal
 from serving.schemas.errors import ApiError, invalid_request, rate_limited, unauthorized
 
 OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/health", "/ready"})
-"""Served to whoever can reach the port; the page itself holds nothing, and asks for a key."""
+"""Served without a key: the page holds nothing, and asks for one; the others cost a token a second at most."""
 
 
 class Guard:
@@ -29,32 +29,39 @@ class Guard:
         keys: KeyFile | None = None,
         rate: RateLimit | None = None,
     ) -> None:
-        self._app, self._hosts, self._max_body_bytes = app, frozenset(hosts), max_body_bytes
+        self._app, self._max_body_bytes = app, max_body_bytes
+        self._hosts = frozenset(host.lower() for host in hosts)
         self._keys, self._rate = keys, rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        try:
-            self._check(scope["path"], Headers(scope=scope))
-            await self._app(scope, self._limited(receive), send)
-        except ApiError as error:  # of the guard; those of the routes are answered by their own handler
-            await refusal(error)(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            try:
+                self._check(scope)
+            except ApiError as error:
+                await refusal(error)(scope, receive, send)
+            else:
+                await self._pass_on(scope, receive, send)
 
-    def _check(self, path: str, headers: Headers) -> None:
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if self._keys is None and not is_loopback((scope.get("client") or ("", 0))[0]):
+            raise invalid_request("Without API keys this service is for its own machine alone.", status=403)
         host = headers.get("host", "")
         if not self._knows(hostname(f"//{host}")):
             raise invalid_request(
                 f"The host {host[:100]!r} is not served here; serve.allowed_hosts names those that are.", status=403
             )
         origin = headers.get("origin")
-        if origin is not None and host_and_port(origin) != host:
+        if origin is not None and host_and_port(origin) != host and hostname(origin) not in self._hosts:
             raise invalid_request(f"Pages of {origin[:100]!r} may not use this service.", status=403)
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length[:20]) > self._max_body_bytes:
             raise self._too_large()
-        if path not in OPEN_PATHS:
+        if scope["path"] not in OPEN_PATHS:
             self._admit(headers)
 
     def _admit(self, headers: Headers) -> None:
@@ -67,19 +74,30 @@ class Guard:
         if self._rate is not None and (seconds := self._rate.wait(holder or "")):
             raise rate_limited(self._rate.per_minute, seconds)
 
-    def _limited(self, receive: Receive) -> Receive:
-        """A body without a length is counted as it comes."""
-        received = 0
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A body without a length is counted as it comes; whatever the routes say to a cut one, it is 413."""
+        received, cut = 0, False
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, cut
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max_body_bytes:
+                cut = True
                 raise self._too_large()
             return message
 
-        return counted
+        async def told(message: Message) -> None:
+            if not cut:
+                await send(message)
+
+        try:
+            await self._app(scope, counted, told)
+        except ApiError:
+            if not cut:
+                raise
+        if cut:
+            await refusal(self._too_large())(scope, receive, send)
 
     def _too_large(self) -> ApiError:
         return invalid_request(f"The body may have at most {self._max_body_bytes} bytes.", status=413)
@@ -109,5 +127,13 @@ def is_loopback(name: str) -> bool:
         return True
     try:
         return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_unspecified(name: str) -> bool:
+    """Whether it is 0.0.0.0 or ::, under which a service listens and nobody asks."""
+    try:
+        return ip_address(name).is_unspecified
     except ValueError:
         return False

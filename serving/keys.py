@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -11,13 +12,18 @@ from pathlib import Path
 
 from qa_core.errors import UserError
 
+logger = logging.getLogger("ray.serve")
+
 SHORTEST_KEY = 16
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class KeyFile:
-    """The keys in a file, one a line; ``#`` begins a comment. A change of the file counts from the next second on, so
-    keys are rotated without a restart."""
+    """The keys in a file, one a line; ``#`` begins a comment.
+
+    A change of the file counts from the next second on, so keys are rotated without a restart. A file that cannot be
+    read, or holds no safe key, leaves the keys as they were, and the log says so.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path, clock
@@ -38,8 +44,13 @@ class KeyFile:
         if self._clock() - self._read_at < _SECONDS_BETWEEN_LOOKS:
             return
         self._read_at = self._clock()
-        if (stamp := _stamp(self._path)) != self._stamp:
-            self._digests, self._stamp = read_keys(self._path), stamp
+        if (stamp := _stamp(self._path)) == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._digests = read_keys(self._path)
+        except UserError as error:  # caught in the middle of its rotation, or a mistake: nobody is locked out by it
+            logger.error("the keys of before stay in force: %s", error.problem)
 
 
 def read_keys(path: Path) -> list[bytes]:
@@ -82,7 +93,7 @@ def _digest(key: str) -> bytes:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Tells that the file was written; a file that is gone for the moment of its rotation keeps the old keys."""
+    """Tells that the file was written."""
     try:
         status = path.stat()
     except OSError:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from starlette.exceptions import HTTPException
 
-from serving.schemas.errors import INTERNAL, ApiError, ErrorBody, from_validation, invalid_request
+from serving.metrics import ServiceMetrics
+from serving.schemas.errors import INTERNAL, ApiError, ErrorBody, from_validation, invalid_request, overloaded
 
 logger = logging.getLogger("ray.serve")
 
@@ -32,6 +36,16 @@ def add_error_handlers(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, invalid)  # type: ignore[arg-type]
     api.add_exception_handler(HTTPException, not_routed)  # type: ignore[arg-type]
     api.add_exception_handler(Exception, failed)
+
+
+@contextmanager
+def overload_told(metrics: ServiceMetrics) -> Iterator[None]:
+    """A queue that is full, or a deployment that is not there, is answered with 503 and counted."""
+    try:
+        yield
+    except (BackPressureError, DeploymentUnavailableError) as error:
+        metrics.refused()
+        raise overloaded("The service has as many requests as it can queue; try again.") from error
 
 
 def refusal(error: ApiError, headers: dict[str, str] | None = None) -> JSONResponse:

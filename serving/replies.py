@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
-from serving.generator import Piece
+from serving.pieces import Piece
 from serving.schemas.base import Usage
 from serving.schemas.chat import (
     AssistantMessage,

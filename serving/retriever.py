@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from qa_core.artifacts import Artifact
 from qa_core.config import RetrievalSettings, SentenceTransformersEmbedder
+from qa_core.errors import UserError
 from qa_core.schemas import Passage
 
 Result = TypeVar("Result")
@@ -54,7 +56,9 @@ class Retriever:
 
     async def embed(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         """Unit vectors float32 ``[n, dimension]`` of passages, and how many tokens they have together."""
-        return await self._apart(lambda: self._retriever.embed(texts))
+        # One by one, so that the questions of others come between.
+        found = [await self._apart(partial(self._retriever.embed, text)) for text in texts]
+        return np.stack([vector for vector, _ in found]), sum(tokens for _, tokens in found)
 
     def _watch(self) -> None:
         while True:
@@ -67,10 +71,15 @@ class Retriever:
     def look(self) -> None:
         """Switch to the index that is published now, if it is another one. Questions meanwhile go to the old one."""
         content = _content_hash(self._artifact)
-        if content not in ("", self._content):
-            self._content = content  # first, so that one that does not fit is told once
+        if content in ("", self._content):
+            return
+        try:
             self._retriever.switch_to(self._artifact.local())
-            logger.info("answering from index %s", content[:12])
+        except UserError:  # of another embedder, or damaged: it will not get better, so it is told once
+            self._content = content
+            raise
+        self._content = content
+        logger.info("answering from index %s", content[:12])
 
     async def _apart(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)

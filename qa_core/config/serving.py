@@ -40,6 +40,8 @@ class ServeSettings(Section):
     """Most requests of one key at one replica of the ingress; 0 is no limit."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, beside this machine's own, under which the service is asked: what stands in a URL before the port."""
+    request_timeout_s: float = Field(300.0, gt=0)
+    """An answer that takes longer is given up."""
     max_body_bytes: int = Field(1_000_000, ge=1000)
     ingress: DeploymentSettings = DeploymentSettings(num_cpus=0.2, max_ongoing_requests=64)
     retriever: DeploymentSettings = DeploymentSettings(num_cpus=0.4, max_ongoing_requests=32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class Engine:
         self._inbox: list[Request] = []
         self._wake = threading.Condition()
         self._closed = False
+        self._last_step = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="lectern-engine", daemon=True)
         self._thread.start()
 
@@ -104,6 +106,11 @@ class Engine:
     def num_waiting(self) -> int:
         """Requests that wait for a slot."""
         return self._scheduler.num_waiting + len(self._inbox)
+
+    @property
+    def seconds_without_progress(self) -> float:
+        """Since the last step; 0 while there is nothing to do."""
+        return time.monotonic() - self._last_step if self.num_running + self.num_waiting else 0.0
 
     @property
     def num_queued_tokens(self) -> int:
@@ -199,6 +206,7 @@ class Engine:
             if closed:
                 self._scheduler.fail(RuntimeError("the engine was closed"))
                 return
+            self._last_step = time.monotonic()
             try:
                 self._scheduler.step()
             except Exception as error:  # told to every waiting request; the thread must outlive one bad batch

@@ -87,10 +87,9 @@ class LlamaContext:
         self.copy(source, target)
         self.forget(source)
 
-    def truncate(self, sequence: int, length: int) -> None:
-        """Keep the first ``length`` tokens of a sequence."""
-        if not self._llama.llama_memory_seq_rm(self._memory, sequence, length, -1):
-            raise RuntimeError(f"llama.cpp cannot cut sequence {sequence} to {length} tokens")
+    def truncate(self, sequence: int, length: int) -> bool:
+        """Keep the first ``length`` tokens of a sequence; False where the architecture cannot go back."""
+        return bool(self._llama.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def clear(self) -> None:
         """Empty the cache of every sequence."""

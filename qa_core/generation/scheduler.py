@@ -18,8 +18,8 @@ from qa_core.generation.sampling import Grammar, Sampler, SamplingParams
 
 FinishReason = Literal["stop", "length"]
 
-_WORTH_COPYING = 32
-"""Tokens in common from which on copying another slot's cache is cheaper than computing them."""
+_WORTH_COPYING = 1 / 32
+"""Share of a slot's context from which on copying a whole slot is cheaper than computing the tokens in common."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Scheduler:
         self._waiting: deque[Request] = deque()
         self._running: dict[int, Request] = {}
         self._left: dict[int, list[int]] = {}
-        """What the free slots still hold."""
+        """What the free slots still hold, the one that was used last at the end."""
 
     @property
     def busy(self) -> bool:
@@ -129,9 +129,9 @@ class Scheduler:
             self._context.clear()
         self._close_gaps()
         while self._waiting and (slot := len(self._running)) < self._context.n_seq_max:
-            request = self._waiting.popleft()
-            request.num_done = request.num_cached = self._begin(slot, request.tokens) if self._reuse else 0
-            self._running[slot] = request
+            request = self._running[slot] = self._waiting.popleft()
+            if self._reuse:
+                request.num_done = request.num_cached = self._begin(slot, request.tokens)
 
     def _close_gaps(self) -> None:
         """Move the highest slots into free lower ones: llama.cpp decodes sequences together only without gaps."""
@@ -143,19 +143,37 @@ class Scheduler:
                 self._running[target] = self._running.pop(source)
 
     def _begin(self, slot: int, tokens: list[int]) -> int:
-        """Leave in the free ``slot`` the longest beginning of ``tokens`` that any slot holds; returns its length."""
-        held = {**self._left, **{other: running.tokens[: running.num_done] for other, running in self._running.items()}}
-        common = {other: _common_length(tokens, theirs) for other, theirs in held.items()}
-        best = max(common, key=lambda other: (common[other], other == slot), default=slot)
-        if best != slot and common[best] < common.get(slot, 0) + _WORTH_COPYING:
+        """Leave in ``slot`` the longest beginning of ``tokens`` that any slot holds; returns its length."""
+        worth = self._context.n_ctx * _WORTH_COPYING
+        others = {
+            other: running.tokens[: running.num_done] for other, running in self._running.items() if other != slot
+        }
+        common = {other: _common_length(tokens, held) for other, held in {**others, **self._left}.items()}
+        own = common.get(slot, 0)
+        best = max(common, key=lambda other: common[other], default=slot)
+        if common.get(best, 0) < own + worth:
             best = slot
-        self._left.pop(slot, None)
+        self._keep_apart(slot, best, worth)
         if best != slot:
             self._context.copy(best, slot)
         # At least one token is left to compute: the logits behind it draw the answer.
         length = min(common.get(best, 0), len(tokens) - 1)
-        self._context.truncate(slot, length)
+        if not self._context.truncate(slot, length):  # some architectures cannot go back
+            self._context.forget(slot)
+            length = 0
         return length
+
+    def _keep_apart(self, slot: int, best: int, worth: float) -> None:
+        """Save what ``slot`` holds in another free slot: an empty one, or the one that was used longest ago."""
+        held = self._left.pop(slot, [])
+        free = [other for other in range(self._context.n_seq_max) if other not in (*self._running, best)]
+        if len(held) < worth or not free:
+            return
+        oldest = {other: place for place, other in enumerate(self._left)}
+        spare = min(free, key=lambda other: oldest.get(other, -1))
+        self._left.pop(spare, None)
+        self._context.copy(slot, spare)
+        self._left[spare] = held
 
     def _decode(self) -> dict[int, int]:
         """Fill and run one batch; returns the row with the logits of each slot that is ready to draw a token."""

@@ -17,12 +17,15 @@ _SHORT_WORD = 3
 
 
 def supports(passage: str, sentence: str) -> bool:
-    """Whether ``passage`` holds the numbers and terms of ``sentence`` and the larger part of its other words."""
+    """Whether ``passage`` holds the numbers and terms of ``sentence`` and the larger part of its other words.
+
+    A sentence without a word to look for is not supported.
+    """
     said, held = tokenize(strip_citations(sentence)), {normalise(token) for token in tokenize(passage)}
     if any(is_technical(token) and normalise(token) not in held for token in said):
         return False
-    words = [normalise(token) for token in said if len(token) > _SHORT_WORD]
-    return sum(word in held for word in words) >= _LEAST_SHARE * len(words)
+    words = [normalise(token) for token in said if len(token) > _SHORT_WORD or is_technical(token)]
+    return bool(words) and sum(word in held for word in words) >= _LEAST_SHARE * len(words)
 
 
 def marking_sentences(answer: str, number: int, num_passages: int) -> list[str]:

@@ -131,16 +131,16 @@ class PassageIndex:
 
         Best first, the passage itself among them; the id is -1 where there are no more.
         """
-        vectors = np.stack([self._vector(int(position)) for position in positions])
+        vectors = self._vectors(positions)
         similarities, ids = self._index.search(vectors, min(k, len(self)))
         return ids, similarities
 
-    def _vector(self, position: int) -> np.ndarray:
-        """What is stored, float32 ``[dimension]``; a factory that compresses has lost some of it."""
+    def _vectors(self, positions: np.ndarray) -> np.ndarray:
+        """What is stored, float32 ``[n, dimension]``; a factory that compresses has lost some of it."""
         inverted = faiss.try_extract_index_ivf(self._index)
         if inverted is not None:
             inverted.make_direct_map()  # it finds a vector by its id only through this map, which is made once
-        return self._index.reconstruct(position)
+        return self._index.reconstruct_batch(positions)
 
     def search(self, vector: np.ndarray, k: int, documents: Sequence[str] | None = None) -> list[Passage]:
         """The ``k`` nearest passages (fewer when there are no more), best first, equals in passage order.
@@ -177,8 +177,8 @@ class PassageIndex:
         """The same among the passages of some papers, compared one by one: exact for every factory that keeps its
         vectors, and a paper has a hundred passages, not a million."""
         places = self._places_of(documents)
-        similarities = [float(self._vector(int(place)) @ question) for place in places]
-        return sorted(zip(similarities, map(int, places), strict=True), key=lambda found: -found[0])[:k]
+        similarities = (self._vectors(places) @ question).tolist()
+        return sorted(zip(similarities, places.tolist(), strict=True), key=lambda found: -found[0])[:k]
 
     def _places_of(self, documents: Sequence[str]) -> np.ndarray:
         wanted = pc.is_in(self._passages["source"], value_set=pa.array(list(documents), pa.string()))

@@ -47,9 +47,9 @@ class Retriever:
         """The passages of one paper in reading order; none for a paper that is not in the index."""
         return sorted(self._index.passages_of([source]), key=lambda passage: passage.start_char)
 
-    def embed(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
-        """Unit vectors float32 ``[n, dimension]`` of passages, and how many tokens the model read in all."""
-        return self._embedder.embed_passages(texts), sum(self._embedder.count_tokens(text) for text in texts)
+    def embed(self, text: str) -> tuple[np.ndarray, int]:
+        """Unit vector float32 ``[dimension]`` of a passage, and how many tokens the model read."""
+        return self._embedder.embed_passages([text])[0], self._embedder.count_tokens(text)
 
 
 def _open(index_folder: Path, embedder_settings: SentenceTransformersEmbedder) -> PassageIndex:

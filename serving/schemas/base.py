@@ -62,4 +62,5 @@ class ModelList(ApiModel):
 
 
 class Health(ApiModel):
-    status: Literal["ok"] = "ok"
+    status: Literal["ok", "busy"] = "ok"
+    """``busy``: the queue is full, so the generator is at work, and was not asked for another token."""

@@ -34,7 +34,7 @@ class ChatCompletionRequest(SamplingRequest):
     messages: list[ChatMessage] = Field(min_length=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     response_format: ResponseFormat | None = None
-    retrieval: RetrievalOptions = RetrievalOptions()
+    retrieval: RetrievalOptions | None = None
     """Of Lectern: what a model with retrieval reads. In OpenAI's client: ``extra_body={"retrieval": {...}}``."""
 
     @property

@@ -15,11 +15,16 @@ Abstention = Literal["no_passage_found", "not_in_the_passages"]
 """Why an answer says that the sources do not hold it: retrieval found nothing, or the model read and said so."""
 
 
-class RetrievalOptions(ApiModel):
+class Selection(ApiModel):
+    """Which passages are looked for."""
+
     k: int | None = Field(None, ge=1, le=MOST_PASSAGES)
     """Passages, instead of ``retrieval.top_k``."""
     documents: list[Text] | None = Field(None, min_length=1, max_length=1000)
     """Only papers with these sources, as citations name them."""
+
+
+class RetrievalOptions(Selection):
     trace: bool | None = None
     """Tell what retrieval found and what became of it."""
 
@@ -64,10 +69,8 @@ class TracedPassage(ScoredPassage):
     """Whether the prompt holds only its beginning."""
 
 
-class SearchRequest(ApiModel):
+class SearchRequest(Selection):
     query: Question
-    k: int | None = Field(None, ge=1, le=MOST_PASSAGES)
-    documents: list[Text] | None = Field(None, min_length=1, max_length=1000)
 
 
 class SearchResult(ApiModel):

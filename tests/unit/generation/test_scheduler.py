@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +204,35 @@ def test_queued_tokens_are_those_of_prompts_that_are_not_computed_yet(context: L
     assert scheduler.num_queued_tokens == length - 16
     run_all(scheduler)
     assert scheduler.num_queued_tokens == 0
+
+
+def test_prompts_that_take_turns_are_all_remembered(context: LlamaContext) -> None:
+    scheduler = Scheduler(context, reuse_prefixes=True)
+    prompts = [PREFIX, "Pruning removes weights of a network. " * 4]  # of three slots, one is for the next prompt
+    for prompt in prompts:
+        counted(scheduler, context, prompt)
+    for prompt in prompts:
+        again = counted(scheduler, context, prompt)
+        assert again.deltas[-1].cached_tokens == again.deltas[-1].prompt_tokens - 1
+
+
+def test_what_slots_hold_stays_true_whoever_leaves_and_moves(context: LlamaContext) -> None:
+    draw = random.Random(5)
+    ends = ("We train", "The attention layer", "Table 2", "Retrieval returns three passages", "Quantised")
+    prompts = [PREFIX[: 70 * draw.randint(0, 3)] + draw.choice(ends) for _ in range(24)]
+    alone = {prompt: counted(Scheduler(context), context, prompt, 8).text for prompt in set(prompts)}
+    scheduler = Scheduler(context, reuse_prefixes=True)
+    clients = [Client(context.model, prompt, 8) for prompt in prompts]
+    left: list[Client] = []
+    for client in clients:
+        scheduler.add([client.request])
+        for _ in range(draw.randint(0, 6)):
+            scheduler.step()
+        if draw.random() < 0.3 and not client.finished:
+            client.request.cancelled = True
+            left.append(client)
+    run_all(scheduler)
+    for client, prompt in zip(clients, prompts, strict=True):
+        if client not in left:
+            assert client.text == alone[prompt]
+    assert sum(client.deltas[-1].cached_tokens > 0 for client in clients if client.deltas) > 5

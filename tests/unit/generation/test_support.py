@@ -25,6 +25,7 @@ def test_a_sentence_in_the_words_of_the_passage_is_supported(sentence: str) -> N
         "Each rank sends 3 chunks to its right neighbour.",
         "Each rank of the GPU sends one chunk to its right neighbour.",
         "Consistent hashing moves few keys between caches.",
+        "So it is [1].",
     ],
 )
 def test_another_number_another_name_or_another_matter_is_not(sentence: str) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
+from pydantic import BaseModel
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from serving.guard import Guard
 from serving.keys import KeyFile, RateLimit
@@ -15,8 +17,20 @@ KEY = "a-key-of-enough-characters"
 METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"]
 
 
-def service(**options: object) -> TestClient:
+class Body(BaseModel):
+    text: str
+
+
+def service(client: str = "127.0.0.1", **options: object) -> TestClient:
     api = FastAPI()
+
+    @api.post("/v1/parsed")
+    async def parsed(body: Body) -> int:
+        return len(body.text)
+
+    @api.websocket("/v1/socket")
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
 
     @api.api_route("/{path:path}", methods=METHODS)
     async def size(request: Request) -> int:
@@ -24,7 +38,8 @@ def service(**options: object) -> TestClient:
 
     add_error_handlers(api)
     settings = {"hosts": ["papers.example.org"], "max_body_bytes": 1000, **options}
-    return TestClient(Guard(api, **settings), base_url="http://127.0.0.1:8000")  # type: ignore[arg-type]
+    guarded = Guard(api, **settings)  # type: ignore[arg-type]
+    return TestClient(guarded, base_url="http://127.0.0.1:8000", client=(client, 50_000))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -35,15 +50,30 @@ def test_another_host_is_refused_on_every_method(method: str) -> None:
         assert response.json()["error"]["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "papers.example.org"])
+@pytest.mark.parametrize(
+    "host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "papers.example.org", "Papers.Example.org:443"]
+)
 def test_this_machine_and_the_hosts_of_the_config_are_served(host: str) -> None:
     assert service().get("/v1/models", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["", "[", "127.0.0.1.evil.org", "localhost.evil.org", "0", "127.0.0.1:99999999"])
+@pytest.mark.parametrize("host", ["", "[", "127.0.0.1.evil.org", "localhost.evil.org", "0", "0.0.0.0:8000"])
 def test_a_host_that_only_looks_like_this_machine_is_refused(host: str) -> None:
-    response = service().get("/v1/models", headers={"Host": host})
-    assert response.status_code == (200 if host == "127.0.0.1:99999999" else 403)
+    assert service().get("/v1/models", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("client", ["192.168.1.7", "::ffff:10.0.0.1", "8.8.8.8", ""])
+def test_without_keys_nobody_from_elsewhere_is_served_whatever_host_is_named(client: str, tmp_path: Path) -> None:
+    refused = service(client).get("/v1/models")
+    assert (refused.status_code, "API keys" in refused.json()["error"]["message"]) == (403, True)
+    (tmp_path / "keys").write_text(KEY + "\n")
+    keyed = service(client, keys=KeyFile(tmp_path / "keys"))
+    assert keyed.get("/v1/models", headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+
+
+def test_a_websocket_is_closed() -> None:
+    with pytest.raises(WebSocketDisconnect), service().websocket_connect("/v1/socket"):
+        raise AssertionError("it was opened")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -53,7 +83,8 @@ def test_a_page_of_another_origin_is_refused_on_every_method(method: str, origin
 
 
 def test_the_services_own_page_is_served() -> None:
-    assert service().post("/v1/x", headers={"Origin": "http://127.0.0.1:8000"}).status_code == 200
+    for origin in ("http://127.0.0.1:8000", "https://papers.example.org"):  # behind a proxy the host may be another
+        assert service().post("/v1/x", headers={"Origin": origin}).status_code == 200
 
 
 def test_a_large_body_is_refused_by_its_length_and_by_what_comes() -> None:
@@ -65,7 +96,9 @@ def test_a_large_body_is_refused_by_its_length_and_by_what_comes() -> None:
         for _ in range(20):
             yield b"x" * 100
 
-    assert service().post("/v1/x", content=without_length()).status_code == 413
+    for path in ("/v1/x", "/v1/parsed"):  # a route that reads, and one that lets FastAPI read
+        refused = service().post(path, content=without_length())
+        assert (refused.status_code, set(refused.json())) == (413, {"error"})
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "9" * 400, "1e3"])

@@ -49,6 +49,22 @@ def test_keys_are_rotated_by_writing_the_file_anew(tmp_path: Path) -> None:
     assert keys.holder(FIRST) is None
 
 
+@pytest.mark.parametrize("content", [None, "", "short\n"])
+def test_a_file_that_is_gone_or_broken_leaves_the_keys_as_they_were(tmp_path: Path, content: str | None) -> None:
+    clock = Clock()
+    write(tmp_path / "keys", FIRST)
+    keys = KeyFile(tmp_path / "keys", clock)
+    if content is None:
+        (tmp_path / "keys").unlink()
+    else:
+        (tmp_path / "keys").write_text(content)
+    clock.now += 2
+    assert keys.holder(FIRST)
+    write(tmp_path / "keys", SECOND)
+    clock.now += 2
+    assert (keys.holder(FIRST), bool(keys.holder(SECOND))) == (None, True)
+
+
 @pytest.mark.parametrize(("content", "problem"), [("", "no key"), ("# only\n", "no key"), ("short\n", "5 characters")])
 def test_a_file_without_a_safe_key_is_refused_with_the_remedy(tmp_path: Path, content: str, problem: str) -> None:
     (tmp_path / "keys").write_text(content)

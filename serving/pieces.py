@@ -1,0 +1,37 @@
+"""What a generator tells the ingress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from serving.schemas.base import FinishReason
+from serving.schemas.retrieval import Abstention, Citation, TracedPassage
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an answer, or all of it. The last piece of a stream carries what belongs to the whole answer."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    finish_reason: FinishReason | None = None
+    citations: tuple[Citation, ...] = ()
+    abstention: Abstention | None = None
+    trace: tuple[TracedPassage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a replica is doing now."""
+
+    slots: int
+    running: int
+    waiting: int
+
+
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """A whole answer from the pieces of its stream."""
+    return replace(pieces[-1], text="".join(piece.text for piece in pieces))
