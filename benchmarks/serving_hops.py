@@ -64,12 +64,15 @@ def _ask(model: str, questions: Sequence[str], count: int, streamed: bool) -> No
 
 def _cpu_seconds() -> float:
     """Of the proxy and of every replica; Ray's own daemons are not counted."""
-    total = 0.0
+    total, found = 0.0, 0
     for process in psutil.Process().children(recursive=True):
         try:
             if "ray::ServeReplica" in " ".join(process.cmdline()) or "ray::ProxyActor" in " ".join(process.cmdline()):
                 times = process.cpu_times()
                 total += times.user + times.system
+                found += 1
         except psutil.Error:  # it ended meanwhile
             continue
+    if found < 3:
+        raise SystemExit(f"only {found} of the processes of Ray Serve were found")
     return total

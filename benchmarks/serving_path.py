@@ -22,7 +22,7 @@ from qa_core.generation.sampling import SamplingParams
 PORT = 8321
 URL = f"http://127.0.0.1:{PORT}"
 CHAT = f"{URL}/v1/chat/completions"
-TOGETHER = 8
+TOGETHER = 4  # as many as there are slots, so that none is refused
 
 
 @contextmanager
@@ -79,6 +79,7 @@ def _first_token_of(engine: Engine, question: str) -> float:
 def _first_token_over(client: httpx.Client, model: str, question: str) -> float:
     started = time.perf_counter()
     with client.stream("POST", CHAT, json=_body(model, question, max_tokens=4)) as response:
+        response.raise_for_status()
         for line in response.iter_lines():
             if line.startswith("data:"):
                 return 1000 * (time.perf_counter() - started)
@@ -98,14 +99,21 @@ def overload(model: str, questions: Sequence[str], capacity: int) -> dict[str, f
         async with httpx.AsyncClient(timeout=120, limits=limits) as client:
             return await asyncio.gather(*(ask(client, questions[n % len(questions)]) for n in range(10 * capacity)))
 
+    async def one_by_one() -> list[float]:
+        async with httpx.AsyncClient(timeout=120) as client:
+            return [(await ask(client, question))[1] for question in questions[:20]]
+
+    alone = asyncio.run(one_by_one())
     answers = asyncio.run(storm())
+    accepted = [milliseconds for status, milliseconds, _ in answers if status == 200]
     refused = [milliseconds for status, milliseconds, _ in answers if status == 503]
     return {
         "clients": len(answers),
-        "answered": sum(status == 200 for status, _, _ in answers),
+        "answered": len(accepted),
         "refused": len(refused),
         "refused_with_retry_after": sum(retry for status, _, retry in answers if status == 503),
         "refused_p99_ms": _percentile(refused, 99) if refused else 0.0,
+        "accepted_p99_to_unloaded": round(_percentile(accepted, 99) / _percentile(alone, 99), 2),
     }
 
 
@@ -114,6 +122,7 @@ def vanishing_clients(model: str, questions: Sequence[str], count: int) -> dict[
 
     async def leave(client: httpx.AsyncClient, question: str) -> None:
         async with client.stream("POST", CHAT, json=_body(model, question, max_tokens=150)) as response:
+            response.raise_for_status()
             async for line in response.aiter_lines():
                 if line:
                     return
@@ -132,7 +141,7 @@ def vanishing_clients(model: str, questions: Sequence[str], count: int) -> dict[
 
 
 def _metric(name: str) -> float:
-    lines = httpx.get(f"{URL}/metrics").text.splitlines()
+    lines = httpx.get(f"{URL}/metrics").raise_for_status().text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 

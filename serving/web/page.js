@@ -48,7 +48,7 @@ async function start() {
     state.models = { rag, standalone: rag.replace(/-rag$/, "") };
     $("about").textContent = `· ${state.models.standalone}`;
     const papers = await (await call("/v1/papers")).json();
-    for (const paper of papers.data) $("paper").append(new Option(paper.title || paper.source, paper.source));
+    $("paper").replaceChildren(new Option("all", ""), ...papers.data.map((one) => new Option(one.title || one.source, one.source)));
   } catch (error) {
     tell(error.message);
   }
@@ -95,7 +95,8 @@ async function answer(element, mode, question) {
   const body = { model: state.models[mode], messages: [{ role: "user", content: question }], stream: true,
                  stream_options: { include_usage: true } };
   if (mode === "rag") body.retrieval = retrieval();
-  let said = "", first = null, last = {}, usage = null;
+  let said = "", first = null, last = null, usage = null;
+  text.setAttribute("aria-busy", "true");
   try {
     const response = await call("/v1/chat/completions", { method: "POST", body: JSON.stringify(body), signal: state.running.signal });
     for await (const chunk of events(response)) {
@@ -104,10 +105,12 @@ async function answer(element, mode, question) {
       if (!chunk.choices.length) continue;
       said += chunk.choices[0].delta.content;
       if (chunk.choices[0].finish_reason) last = chunk;
-      show(text, said, last.citations ?? []);
+      show(text, said, last?.citations ?? []);
     }
+    if (!last) throw new Error("The answer broke off: the connection ended before it did.");
   } finally {
     text.classList.remove("waiting");
+    text.removeAttribute("aria-busy");
   }
   finish(element, last, usage, began, first);
 }
@@ -135,6 +138,7 @@ function citationMark(citation) {
   button.className = "cite";
   button.textContent = citation.number;
   button.setAttribute("aria-label", `Citation ${citation.number}: ${place(citation)}`);
+  button.setAttribute("aria-describedby", "preview");
   button.addEventListener("click", () => read(citation, button));
   for (const name of ["mouseenter", "focus"]) button.addEventListener(name, () => preview(citation, button));
   for (const name of ["mouseleave", "blur"]) button.addEventListener(name, () => { $("preview").hidden = true; });
@@ -162,6 +166,9 @@ function finish(element, last, usage, began, first) {
     note.textContent = last.abstention === "no_passage_found"
       ? "Retrieval found no passage to read, so the model was not asked."
       : "The model read the passages below and says that they do not hold the answer.";
+  } else if (last.choices[0].finish_reason === "length") {
+    note.hidden = false;
+    note.textContent = "The answer was cut at the most tokens that one may have.";
   }
   const list = element.querySelector(".citations");
   list.append(...(last.citations ?? []).map(citationRow));
@@ -217,21 +224,31 @@ function traceRows(details, trace) {
 
 async function read(passage, from) {
   $("preview").hidden = true;
+  state.cameFrom = from;
   let paper;
   try {
-    paper = state.papers.get(passage.source)
-      ?? await (await call(`/v1/papers/${passage.source.split("/").map(encodeURIComponent).join("/")}`)).json();
+    paper = await paperWith(passage);
   } catch (error) {
     return tell(error.message);
   }
-  state.papers.set(passage.source, paper);
-  state.cameFrom = from;
+  if (state.cameFrom !== from) return; // another citation was opened meanwhile
   $("paper-title").textContent = paper.title || paper.source;
   $("paper-where").textContent = `${paper.source} as it was indexed; the passage is marked`;
   $("paper-text").replaceChildren(...paper.passages.flatMap((_, at) => paperPart(paper.passages, at, passage)));
   $("reader").hidden = false;
   $("paper-title").focus();
   $("paper-text").querySelector("mark")?.scrollIntoView({ block: "center" });
+}
+
+async function paperWith(passage) {
+  const holds = (paper) => paper?.passages.some((part) => part.chunk_id === passage.chunk_id);
+  if (!holds(state.papers.get(passage.source))) {  // not read yet, or indexed anew since
+    const path = passage.source.split("/").map(encodeURIComponent).join("/");
+    state.papers.set(passage.source, await (await call(`/v1/papers/${path}`)).json());
+  }
+  const paper = state.papers.get(passage.source);
+  if (!holds(paper)) throw new Error("The paper was indexed anew, and this passage is no longer in it. Ask again.");
+  return paper;
 }
 
 // Passages overlap. What two of them hold is shown once, and in the marked one where it is one of the two.
@@ -288,7 +305,8 @@ $("key-form").addEventListener("submit", () => { sessionStorage.setItem("key", $
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !/^(TEXTAREA|INPUT|SELECT)$/.test(document.activeElement.tagName)) { event.preventDefault(); $("question").focus(); }
   if (event.key !== "Escape" || $("key-dialog").open) return;
-  if (!$("reader").hidden) closeReader();
+  if (!$("preview").hidden) $("preview").hidden = true;
+  else if (!$("reader").hidden) closeReader();
   else state.running?.abort();
 });
 start();

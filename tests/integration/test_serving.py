@@ -142,6 +142,13 @@ def test_with_nothing_to_read_no_model_is_asked_and_the_reason_is_told(service: 
     assert (last.abstention, last.citations, choice.finish_reason) == ("no_passage_found", [], "stop")
 
 
+def test_retrieval_is_refused_where_nothing_is_read(service: Service) -> None:
+    with pytest.raises(openai.BadRequestError, match="lectern-rag"):
+        service.client.chat.completions.create(
+            model="lectern", messages=QUESTION, extra_body={"retrieval": {"trace": True}}
+        )
+
+
 def test_a_prompt_is_completed_as_it_is(service: Service) -> None:
     create = service.client.completions.create
     whole = create(model="lectern", prompt="So it is", temperature=0, max_tokens=8)
@@ -271,6 +278,15 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(service: Servic
     for response in refused:
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
         assert response.json()["error"]["code"] == "overloaded"
+
+
+def test_probes_and_metrics_answer_while_the_queue_is_full(service: Service) -> None:
+    body = {"model": "lectern", "messages": QUESTION, "max_tokens": 900}
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(httpx.post, f"{service.url}/v1/chat/completions", json=body, timeout=60) for _ in range(8)]
+        seen = [httpx.get(f"{service.url}{path}", timeout=30) for path in ("/health", "/ready", "/metrics") * 3]
+        assert {one.result().status_code for one in asked} <= {200, 503}
+    assert [one.status_code for one in seen] == [200] * 9
 
 
 def test_a_second_service_on_the_same_port_is_refused_without_starting_ray(service: Service) -> None:

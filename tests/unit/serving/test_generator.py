@@ -89,3 +89,22 @@ def test_only_passages_that_the_answer_marks_are_cited() -> None:
     cited = cite("A majority [3], which overlaps [1]. See [9].", passages)
     assert [(one.number, one.chunk_id) for one in cited] == [(3, "c3"), (1, "c1")]
     assert cite("No marks.", passages) == ()
+
+
+def test_the_best_passage_is_cut_where_the_messages_leave_it_little_room() -> None:
+    asked = request(("user", "What is a quorum?"))
+    long = passage(1, "A quorum is a majority of the servers, " * 30)
+    bare = words(render(composed(asked, [])))
+    prompt, kept = fit_prompt(asked, [long, passage(2)], render, words, budget(answer_tokens=10, n_ctx=bare + 60))
+    assert words(prompt) + 10 <= bare + 60
+    assert [one.chunk_id for one in kept] == ["c1"]
+    assert 0 < len(kept[0].text) < len(long.text)
+    assert long.text.startswith(kept[0].text)
+    assert kept[0].text in prompt
+
+
+def test_messages_that_leave_no_room_for_a_source_are_refused_rather_than_answered_without_one() -> None:
+    asked = request(("user", "What is a quorum?"))
+    length = words(render(composed(asked, [passage(1)])))
+    with pytest.raises(ApiError, match=f"{length} tokens"):
+        fit_prompt(asked, [passage(1)], render, words, budget(answer_tokens=10, n_ctx=length))
