@@ -75,7 +75,7 @@ class Architecture:
         writer.add_head_count_kv(self.num_kv_heads)
         writer.add_rope_freq_base(float(config.get("rope_theta") or _rope(config).get("rope_theta") or 10_000.0))
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-        if self.arch != gguf.MODEL_ARCH.QWEN2:  # whose heads always divide the hidden size
+        if config.get("head_dim"):  # otherwise the heads divide the hidden size
             writer.add_key_length(self.head_dim)
             writer.add_value_length(self.head_dim)
         if self.arch == gguf.MODEL_ARCH.LLAMA:

@@ -26,7 +26,9 @@ class ReferenceComparison:
     """A GGUF file against the network it was made from."""
 
     max_difference: float
-    """Largest absolute difference of two logits."""
+    """Largest absolute difference of two logits, in standard deviations of that position's logits."""
+    spread: float
+    """Mean standard deviation of a position's logits."""
     argmax_agreement: float
     """Share of positions with the same most probable token."""
 
@@ -55,16 +57,19 @@ def compare_with_reference(
     network: Any, model: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
 ) -> ReferenceComparison:
     """Every logit of every position of ``token_rows``, from torch and from llama.cpp."""
-    differences, agreements, positions = [], 0, 0
+    differences: list[npt.NDArray[np.float32]] = []
+    spreads: list[npt.NDArray[np.float32]] = []
+    agreements = 0
     with closing(_context(model, token_rows, n_threads)) as context:
         for row in token_rows:
             expected = logits_of(network, row)
             for start, actual in _windows(context, row):
                 wanted = expected[start : start + len(actual)]
-                differences.append(float(np.abs(wanted - actual).max()))
+                spreads.append(wanted.std(1))
+                differences.append(np.abs(wanted - actual).max(1) / spreads[-1])
                 agreements += int((wanted.argmax(1) == actual.argmax(1)).sum())
-                positions += len(actual)
-    return ReferenceComparison(float(np.max(differences)), agreements / positions)
+    relative, spread = np.concatenate(differences), np.concatenate(spreads)
+    return ReferenceComparison(float(relative.max()), float(spread.mean()), agreements / len(relative))
 
 
 def compare_files(
