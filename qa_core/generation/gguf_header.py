@@ -17,20 +17,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 
 from qa_core.errors import UserError
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_STRING, _ARRAY = 8, 9
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<B", 10: "<Q", 11: "<q", 12: "<d"}
 _MAX_DIMENSIONS = 4
 _MAX_KEY_BYTES = 65_535
+_MAX_NAME_BYTES = 63
+"""llama.cpp keeps names of tensors in 64 bytes."""
 _MIN_KEY_VALUE_BYTES = 13
 """Key length, no key, value type, one byte."""
 _MIN_TENSOR_BYTES = 24
 """Name length, number of dimensions, type, offset."""
+_MAX_ALIGNMENT = 4096
+_REMEDY = "Run the convert stage again, or give the path of a whole .gguf file."
+
+
+@dataclass(frozen=True)
+class GGUFArray:
+    """What is kept of an array."""
+
+    type: GGUFValueType
+    length: int
+    distinct: int
+    """Different texts; 0 in an array of numbers."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,9 @@ class TensorInfo:
 @dataclass(frozen=True)
 class GGUFHeader:
     metadata: Mapping[str, Any]
-    """Scalars and strings; of an array only its length."""
+    """Scalars and texts; of an array a :class:`GGUFArray`."""
+    types: Mapping[str, GGUFValueType]
+    """Of each value in ``metadata``."""
     tensors: Mapping[str, TensorInfo]
 
     @property
@@ -70,17 +85,21 @@ class Damaged(ValueError):
 
 
 def read_header(path: Path) -> GGUFHeader:
-    """The checked header of the model at ``path``; raises :class:`UserError` when it is missing or damaged."""
-    remedy = "Run the convert stage again, or give the path of a whole .gguf file."
+    """The checked header of the file at ``path``; raises :class:`UserError` when it is missing or damaged."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _read(_Cursor(data))
     except Damaged as error:
-        raise UserError(f"model file {path} is damaged: {error}", remedy) from error
+        raise damaged(path, str(error)) from error
     except ValueError as error:  # an empty file cannot be mapped
-        raise UserError(f"model file {path} is damaged: it is empty", remedy) from error
+        raise damaged(path, "it is empty") from error
     except OSError as error:
-        raise UserError(f"model file {path} cannot be read: {error.strerror}", remedy) from error
+        raise UserError(f"model file {path} cannot be read: {error.strerror}", _REMEDY) from error
+
+
+def damaged(path: Path, what: str) -> UserError:
+    """The error for a file that llama.cpp must not see."""
+    return UserError(f"model file {path} is damaged: {what}", _REMEDY)
 
 
 class _Cursor:
@@ -112,22 +131,45 @@ class _Cursor:
         except UnicodeDecodeError as error:
             raise Damaged(f"the text before byte {self.offset} is not UTF-8") from error
 
-    def value(self) -> Any:
+    def value(self) -> tuple[GGUFValueType, Any]:
         kind = self.scalar("<I")
-        if kind == _STRING:
-            return self.text()
-        return self._skip_array() if kind == _ARRAY else self.scalar(_layout(kind))
+        if kind == GGUFValueType.STRING:
+            return GGUFValueType.STRING, self.text()
+        if kind == GGUFValueType.ARRAY:
+            return GGUFValueType.ARRAY, self._array()
+        value = self.scalar(_layout(kind))
+        if kind == GGUFValueType.BOOL:
+            if value > 1:
+                raise Damaged(f"the truth value before byte {self.offset} is {value}")
+            value = bool(value)
+        return GGUFValueType(kind), value
 
-    def _skip_array(self) -> int:
+    def _array(self) -> GGUFArray:
         kind, length = self.scalar("<I"), self.scalar("<Q")
-        if kind != _STRING:
-            self.take(length * struct.calcsize(_layout(kind)))
-            return length
-        if length > self.size:
-            raise Damaged(f"an array of {length} texts is announced at byte {self.offset}")
-        for _ in range(length):
-            self.take(self.scalar("<Q"))
-        return length
+        if kind == GGUFValueType.STRING:
+            return GGUFArray(GGUFValueType.STRING, length, self._num_distinct(length))
+        self.take(length * struct.calcsize(_layout(kind)))
+        return GGUFArray(GGUFValueType(kind), length, 0)
+
+    def _num_distinct(self, count: int) -> int:
+        """Different texts among the next ``count``. A large vocabulary has 300,000, hence the local names."""
+        data, size, offset, length_at = self.data, self.size, self.offset, struct.Struct("<Q").unpack_from
+        texts = set()
+        for _ in range(count):
+            if offset + 8 > size:
+                raise Damaged(f"a text is announced at byte {offset}, the file ends at {size}")
+            start = offset + 8
+            offset = start + length_at(data, offset)[0]
+            if offset > size:
+                raise Damaged(f"a text ends at byte {offset}, the file at {size}")
+            texts.add(data[start:offset])
+        self.offset = offset
+        try:
+            for text in texts:
+                text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Damaged(f"a text before byte {offset} is not UTF-8") from error
+        return len(texts)
 
 
 def _layout(kind: int) -> str:
@@ -145,13 +187,14 @@ def _read(cursor: _Cursor) -> GGUFHeader:
     num_tensors, num_values = cursor.scalar("<Q"), cursor.scalar("<Q")
     if num_values * _MIN_KEY_VALUE_BYTES + num_tensors * _MIN_TENSOR_BYTES > cursor.size:
         raise Damaged(f"{num_tensors} tensors and {num_values} values are announced in {cursor.size} bytes")
-    metadata = {_key(cursor): cursor.value() for _ in range(num_values)}
+    values = {_key(cursor): cursor.value() for _ in range(num_values)}
+    metadata = {key: value for key, (_, value) in values.items()}
     entries = [_tensor(cursor) for _ in range(num_tensors)]
     _check_extents(entries, cursor, metadata.get("general.alignment", 32))
     tensors = {name: info for name, info, _ in entries}
     if len(metadata) != num_values or len(tensors) != num_tensors:
         raise Damaged("a key or a tensor occurs twice")
-    return GGUFHeader(metadata, tensors)
+    return GGUFHeader(metadata, {key: kind for key, (kind, _) in values.items()}, tensors)
 
 
 def _key(cursor: _Cursor) -> str:
@@ -164,6 +207,8 @@ def _key(cursor: _Cursor) -> str:
 def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
     """Name, description and offset in the data section of one tensor."""
     name, num_dimensions = cursor.text(), cursor.scalar("<I")
+    if not 0 < len(name.encode()) <= _MAX_NAME_BYTES:
+        raise Damaged(f"a tensor's name has {len(name.encode())} bytes")
     if not 1 <= num_dimensions <= _MAX_DIMENSIONS:
         raise Damaged(f"tensor {name!r} has {num_dimensions} dimensions")
     shape = tuple(cursor.scalar("<Q") for _ in range(num_dimensions))
@@ -177,12 +222,15 @@ def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
 
 
 def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: _Cursor, alignment: object) -> None:
-    """Every tensor is aligned and lies inside the file."""
-    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-        raise Damaged(f"general.alignment={alignment!r} is not a power of two")
-    data_start = math.ceil(cursor.offset / alignment) * alignment
+    """Tensors follow each other, each on the next multiple of the alignment, and the last ends inside the file."""
+    if type(alignment) is not int or not 1 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
+        raise Damaged(f"general.alignment={alignment!r} is no power of two up to {_MAX_ALIGNMENT}")
+    data_start, end = -(-cursor.offset // alignment) * alignment, 0
     for name, info, offset in entries:
-        if offset % alignment:
-            raise Damaged(f"tensor {name!r} is not aligned to {alignment} bytes")
+        if offset != end:
+            raise Damaged(f"tensor {name!r} begins at byte {offset} of the data instead of {end}")
         if data_start + offset + info.nbytes > cursor.size:
             raise Damaged(f"tensor {name!r} ends behind the end of the file")
+        end = -(-(offset + info.nbytes) // alignment) * alignment
+    if data_start + end < cursor.size:
+        raise Damaged(f"{cursor.size - data_start - end} bytes follow the last tensor")
