@@ -46,7 +46,7 @@ class _Work:
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Write ``gguf/``: the quantised model, imatrix.gguf, parity.json, a card and a Modelfile."""
+    """Write ``gguf/``: the quantised model, imatrix.gguf, adapter.gguf, parity.json, a card and a Modelfile."""
     from qa_core.quantization.parity_report import ParityFailed
 
     config, settings = context.config, context.config.convert
@@ -109,8 +109,9 @@ def _check(work: _Work, copies: ModelCopies, quantized: Path) -> ParityReport:
 def _hand_over(work: _Work, copies: ModelCopies, quantized: Path, report: ParityReport) -> str:
     """Fill the artifact, or put the files of a failed conversion aside; returns the name of the model's file."""
     from qa_core.generation.gguf_header import read_header
-    from qa_core.generation.model_file import IMATRIX_FILE
+    from qa_core.generation.model_file import ADAPTER_FILE, IMATRIX_FILE
     from qa_core.quantization.card import write_card
+    from qa_core.quantization.lora_gguf import write_lora_gguf
 
     artifact = Artifact(_FAILED, work.gguf.store) if report.failure else work.gguf
     description = _description(work)
@@ -119,6 +120,7 @@ def _hand_over(work: _Work, copies: ModelCopies, quantized: Path, report: Parity
         shutil.copyfile(quantized, folder / name)
         shutil.copyfile(copies.matrix("tuned"), folder / IMATRIX_FILE)
         shutil.copyfile(report.path, folder / "parity.json")
+        write_lora_gguf(copies.folder("base"), work.inputs["adapter"].local(), folder / ADAPTER_FILE, description)
         write_card(folder / name, description, report)
     Artifact(_FAILED, work.gguf.store).remove()
     if report.failure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,46 @@ _TYPES = (
 """Types of values by key; the first pattern that fits counts, and any other key may have any type."""
 
 
+@dataclass(frozen=True)
+class Dimensions:
+    """The shape of a model of one of the families."""
+
+    architecture: str
+    vocabulary: int
+    wide: int
+    """Channels between the layers."""
+    inner: int
+    """Channels inside a feed-forward part."""
+    heads: int
+    kv_heads: int
+    head: int
+    """Channels of one head."""
+    layers: int
+    tied: bool
+    """The output matrix is the embedding."""
+
+    def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name and shape, fastest dimension first, of every tensor."""
+        yield "token_embd.weight", (self.wide, self.vocabulary)
+        yield "output_norm.weight", (self.wide,)
+        if not self.tied:
+            yield "output.weight", (self.wide, self.vocabulary)
+        for layer in range(self.layers):
+            yield from ((f"blk.{layer}.{name}", shape) for name, shape in self._layer().items())
+
+    def _layer(self) -> dict[str, tuple[int, ...]]:
+        queries, keys = self.heads * self.head, self.kv_heads * self.head
+        rows = {"attn_q": queries, "attn_k": keys, "attn_v": keys, "ffn_gate": self.inner, "ffn_up": self.inner}
+        shapes: dict[str, tuple[int, ...]] = {f"{name}.weight": (self.wide, count) for name, count in rows.items()}
+        shapes |= {"attn_output.weight": (queries, self.wide), "ffn_down.weight": (self.inner, self.wide)}
+        shapes |= {"attn_norm.weight": (self.wide,), "ffn_norm.weight": (self.wide,)}
+        if self.architecture == "qwen2":
+            shapes |= {f"{name}.bias": (rows[name],) for name in ("attn_q", "attn_k", "attn_v")}
+        if self.architecture == "qwen3":
+            shapes |= {"attn_q_norm.weight": (self.head,), "attn_k_norm.weight": (self.head,)}
+        return shapes
+
+
 def read_model_header(path: Path) -> GGUFHeader:
     """The header of the model at ``path``; raises :class:`UserError` unless llama.cpp can safely be given the file."""
     header = read_header(path)
@@ -59,7 +100,8 @@ def read_model_header(path: Path) -> GGUFHeader:
     try:
         _check_types(header)
         _check_vocabulary(header)
-        _check_tensors(header, dict(_shapes(header, str(architecture))))
+        _check_numbers(header, str(architecture))
+        _check_tensors(header, dict(_dimensions(header, str(architecture)).shapes()))
     except Damaged as error:
         raise damaged(path, str(error)) from error
     return header
@@ -93,33 +135,27 @@ def _num_tokens(header: GGUFHeader) -> int:
     return int(header.metadata["tokenizer.ggml.tokens"].length)
 
 
-def _shapes(header: GGUFHeader, architecture: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape, fastest dimension first, of every tensor that the hyperparameters ask for."""
+def _dimensions(header: GGUFHeader, architecture: str) -> Dimensions:
+    """What the hyperparameters say, if they can be true together."""
     wide, inner = (_size(header, f"{architecture}.{key}_length", _MOST_WIDTH) for key in ("embedding", "feed_forward"))
     heads, kv_heads = (
         _size(header, f"{architecture}.attention.{key}", 4096) for key in ("head_count", "head_count_kv")
     )
-    if heads % kv_heads or (wide % heads and f"{architecture}.attention.key_length" not in header.metadata):
+    key = f"{architecture}.attention.key_length"
+    if heads % kv_heads or (wide % heads and key not in header.metadata):
         raise Damaged(f"{heads} heads and {kv_heads} of keys share {wide} channels")
     _size(header, f"{architecture}.context_length", 1 << 31)
-    _check_numbers(header, architecture)
-    key = f"{architecture}.attention.key_length"
-    head = _size(header, key, _MOST_WIDTH) if key in header.metadata else wide // heads
-    yield "token_embd.weight", (wide, _num_tokens(header))
-    yield "output_norm.weight", (wide,)
-    if "output.weight" in header.tensors:  # otherwise it is the embedding
-        yield "output.weight", (wide, _num_tokens(header))
-    for layer in range(_size(header, f"{architecture}.block_count", _MOST_LAYERS)):
-        rows = {"attn_q": heads * head, "attn_k": kv_heads * head, "attn_v": kv_heads * head, "ffn_gate": inner,
-                "ffn_up": inner}  # fmt: skip
-        shapes = {f"{name}.weight": (wide, count) for name, count in rows.items()}
-        shapes |= {"attn_output.weight": (heads * head, wide), "ffn_down.weight": (inner, wide)}
-        shapes |= {"attn_norm.weight": (wide,), "ffn_norm.weight": (wide,)}
-        if architecture == "qwen2":
-            shapes |= {f"{name}.bias": (rows[name],) for name in ("attn_q", "attn_k", "attn_v")}
-        if architecture == "qwen3":
-            shapes |= {"attn_q_norm.weight": (head,), "attn_k_norm.weight": (head,)}
-        yield from ((f"blk.{layer}.{name}", shape) for name, shape in shapes.items())
+    return Dimensions(
+        architecture,
+        vocabulary=_num_tokens(header),
+        wide=wide,
+        inner=inner,
+        heads=heads,
+        kv_heads=kv_heads,
+        head=_size(header, key, _MOST_WIDTH) if key in header.metadata else wide // heads,
+        layers=_size(header, f"{architecture}.block_count", _MOST_LAYERS),
+        tied="output.weight" not in header.tensors,
+    )
 
 
 def _size(header: GGUFHeader, key: str, most: int) -> int:

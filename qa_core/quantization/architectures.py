@@ -11,6 +11,7 @@ import gguf
 import numpy.typing as npt
 
 from qa_core.errors import UserError
+from qa_core.generation.gguf_model import Dimensions
 
 _ARCHITECTURES = {
     "Qwen2ForCausalLM": gguf.MODEL_ARCH.QWEN2,
@@ -63,6 +64,20 @@ class Architecture:
     def tied(self) -> bool:
         """The output matrix is the embedding matrix."""
         return bool(self.config.get("tie_word_embeddings"))
+
+    @property
+    def dimensions(self) -> Dimensions:
+        return Dimensions(
+            gguf.MODEL_ARCH_NAMES[self.arch],
+            vocabulary=int(self.config["vocab_size"]),
+            wide=int(self.config["hidden_size"]),
+            inner=int(self.config["intermediate_size"]),
+            heads=self.num_heads,
+            kv_heads=self.num_kv_heads,
+            head=self.head_dim,
+            layers=self.num_layers,
+            tied=self.tied,
+        )
 
     def add_hyperparameters(self, writer: gguf.GGUFWriter) -> None:
         """Write the keys that llama.cpp builds the network from."""

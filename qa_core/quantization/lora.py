@@ -69,6 +69,7 @@ def merged_contents(
             yield raw.data
             continue
         merged = tensor.float32() + updates[name].delta()
+        require_finite(merged.view(np.uint8), "F32", name)
         yield np.ascontiguousarray(encode(merged, tensor.dtype, name)).data.cast("B")
 
 
