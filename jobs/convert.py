@@ -6,6 +6,7 @@ Finished files in the scratch folder are kept, so a run that was killed goes on 
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class _Work:
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Write ``gguf/``: the quantised model, imatrix.gguf, adapter.gguf, parity.json, a card and a Modelfile."""
+    """Write ``gguf/``: the quantised model, its matrix, the adapter alone, two reports, a card and a Modelfile."""
     from qa_core.quantization.parity_report import ParityFailed
 
     config, settings = context.config, context.config.convert
@@ -110,10 +111,13 @@ def _hand_over(work: _Work, copies: ModelCopies, quantized: Path, report: Parity
     """Fill the artifact, or put the files of a failed conversion aside; returns the name of the model's file."""
     from qa_core.generation.gguf_header import read_header
     from qa_core.generation.model_file import ADAPTER_FILE, IMATRIX_FILE
+    from qa_core.quantization.calibration import calibration_report
     from qa_core.quantization.card import write_card
     from qa_core.quantization.lora_gguf import write_lora_gguf
 
     artifact = Artifact(_FAILED, work.gguf.store) if report.failure else work.gguf
+    calibration = calibration_report(copies.folder("tuned"), *copies.tables(), work.settings)
+    report.record(terms_seen_in_calibration=calibration["share_seen"])
     description = _description(work)
     name = description.file_name(read_header(quantized).num_weights, work.settings.quantization)
     with artifact.staging() as folder:
@@ -121,6 +125,7 @@ def _hand_over(work: _Work, copies: ModelCopies, quantized: Path, report: Parity
         shutil.copyfile(copies.matrix("tuned"), folder / IMATRIX_FILE)
         shutil.copyfile(report.path, folder / "parity.json")
         write_lora_gguf(copies.folder("base"), work.inputs["adapter"].local(), folder / ADAPTER_FILE, description)
+        (folder / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
         write_card(folder / name, description, report)
     Artifact(_FAILED, work.gguf.store).remove()
     if report.failure:

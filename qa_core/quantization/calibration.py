@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from qa_core.config import ConvertSettings
 from qa_core.errors import UserError
 from qa_core.generation.chat import build_messages
+from qa_core.quantization.coverage import term_coverage
 from qa_core.quantization.reference import load_tokenizer
 from qa_core.schemas import Message, Passage
 from qa_core.training.sft import encode
@@ -60,6 +61,14 @@ def calibration_rows(model: Path, qa: pa.Table, chunks: pa.Table, settings: Conv
     rows = [encode(tokenizer, messages).input_ids for messages in conversations]
     rows += [_prompt(tokenizer, messages) for messages in shown]
     return [row[: settings.calibration_length] for row in rows]
+
+
+def calibration_report(model: Path, qa: pa.Table, chunks: pa.Table, settings: ConvertSettings) -> dict[str, Any]:
+    """Rows and tokens of the calibration, and which technical terms of the corpus it saw."""
+    rows = calibration_rows(model, qa, chunks, settings)
+    tokenizer = load_tokenizer(model)
+    coverage = term_coverage(chunks, [tokenizer.decode(row) for row in rows])
+    return {"rows": len(rows), "tokens": sum(map(len, rows)), **coverage.as_json()}
 
 
 def held_out(model: Path, qa: pa.Table, chunks: pa.Table, settings: ConvertSettings) -> HeldOut:

@@ -27,7 +27,9 @@ def test_the_artifact_holds_all_that_other_programs_need(finished_run: tuple[Pat
     manifest = RunStore.open(str(run.parent), run.name).artifact("gguf").manifest()
     assert manifest is not None
     model = manifest.metrics["file"]
-    assert set(manifest.files) == {model, "imatrix.gguf", "adapter.gguf", "parity.json", "README.md", "Modelfile"}
+    assert set(manifest.files) == {
+        model, "imatrix.gguf", "adapter.gguf", "calibration.json", "parity.json", "README.md", "Modelfile",
+    }  # fmt: skip
     assert json.loads((run / "gguf" / "parity.json").read_text())["passed"] is True
     assert (run / "gguf" / "Modelfile").read_text().startswith(f"FROM ./{model}\n")
 
