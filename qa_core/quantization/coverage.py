@@ -1,4 +1,4 @@
-"""Which technical terms of the corpus the calibration saw: those that it missed are rounded as if they did not matter."""
+"""Which technical terms of the corpus the calibration saw; those that it missed are rounded as if they were rare."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TermCoverage:
 def term_coverage(chunks: pa.Table, calibration_texts: Sequence[str], most: int = MOST_TERMS) -> TermCoverage:
     """Look for the ``most`` technical terms of highest tf-idf of the corpus in ``calibration_texts``.
 
-    A paper is a document, and a term's weight is its highest in any paper. Numbers are left out: they are no vocabulary.
+    A paper is a document, and a term's weight is its highest in any paper. Numbers are no vocabulary.
     """
     seen = Counter(term for text in calibration_texts for term in _terms(text))
     return TermCoverage({term: seen[term] for term in technical_vocabulary(chunks, most)})
