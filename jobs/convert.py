@@ -18,7 +18,7 @@ from jobs.console import aligned
 from jobs.model_copies import ModelCopies
 from jobs.progress import Counter
 from jobs.ray_session import on_cluster
-from jobs.scratch import local_scratch
+from jobs.scratch import local_scratch, require_space
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import ConvertSettings
@@ -77,6 +77,7 @@ def _convert(work: _Work) -> tuple[dict[str, Any], ParityReport]:
     """The whole stage, on one node; returns the figures for the manifest, and whether the gate let it pass."""
     with local_scratch(work.scratch) as scratch:
         copies = ModelCopies(work.inputs, work.settings, scratch, _description(work))
+        require_space(scratch, copies.bytes_needed(work.settings.quantization))
         for step in (copies.folder, copies.f16, copies.matrix):
             step("tuned")
             work.counter.advance()

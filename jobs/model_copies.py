@@ -5,6 +5,7 @@ Conversion publishes one of them; evaluation asks those that lack the tuning or 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,15 @@ class ModelCopies:
             return Path(base)
         adapter = self.inputs["adapter"].local()
         return once(self.scratch / "tuned", lambda out: merge_adapter(base, adapter, out))
+
+    def bytes_needed(self, quantization: str) -> int:
+        """Room that the merged folder, the F16 file and the quantised file take, and its published copy."""
+        from qa_core.quantization.sizes import predicted_bytes
+
+        base = self.folder("base")
+        weights = sum(file.stat().st_size for file in base.glob("*.safetensors"))
+        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        return 2 * weights + 2 * predicted_bytes(config, quantization)
 
     def f16(self, weights: Weights) -> Path:
         from qa_core.quantization.convert import write_gguf

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qa_core.errors import UserError
+
 
 @contextmanager
 def local_scratch(scratch: str) -> Iterator[Path]:
@@ -20,6 +22,17 @@ def local_scratch(scratch: str) -> Iterator[Path]:
         return
     Path(scratch).mkdir(parents=True, exist_ok=True)
     yield Path(scratch)
+
+
+def require_space(folder: Path, nbytes: int) -> None:
+    """Fail now rather than after an hour: ``folder`` must have room for ``nbytes``, what it holds already counted."""
+    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    free = shutil.disk_usage(folder).free
+    if free < nbytes - held:
+        raise UserError(
+            f"{folder} has room for {free / 1e9:.1f} GB, and {(nbytes - held) / 1e9:.1f} GB are needed",
+            "Free some, or put run.storage on a larger disk.",
+        )
 
 
 def once(target: Path, write: Callable[[Path], None]) -> Path:

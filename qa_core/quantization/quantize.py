@@ -32,7 +32,8 @@ def quantize(f16: Path, out: Path, quantization: str, matrix: ImportanceMatrix |
         params.imatrix = _imatrix_entries(llama, matrix, keep)
         params.kv_overrides = _provenance(llama, matrix, keep)
     if status := llama.llama_model_quantize(str(f16).encode(), str(out).encode(), ctypes.byref(params)):
-        raise RuntimeError(f"llama_model_quantize returned {status} for {f16} as {quantization}")
+        out.unlink(missing_ok=True)
+        raise RuntimeError(f"llama.cpp could not write {out} ({status}): is the disk full? Its reasons are in the log")
 
 
 def _imatrix_entries(llama: Any, matrix: ImportanceMatrix, keep: list[Any]) -> Any:

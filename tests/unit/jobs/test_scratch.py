@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.scratch import local_scratch, once
+from jobs.scratch import local_scratch, once, require_space
+from qa_core.errors import UserError
 
 # Writes half of a file (or a file of a folder) and then waits to be killed.
 HALF = """
@@ -80,3 +81,25 @@ def test_a_scratch_address_that_is_no_local_path_becomes_a_folder_of_its_own() -
     with local_scratch("s3://bucket/scratch") as folder:
         (folder / "a").touch()
     assert not folder.exists()
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "made").write_bytes(bytes(1000))
+    require_space(tmp_path, 1000)
+    with pytest.raises(UserError, match=r"1000000000\.0 GB are needed"):
+        require_space(tmp_path, 10**18 + 1000)
+
+
+def test_a_disk_that_fills_up_leaves_nothing_that_is_picked_up(tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+from jobs.scratch import once
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+once(Path(sys.argv[1]), lambda out: out.write_bytes(bytes(2000)))
+"""
+    target = tmp_path / "model"
+    result = subprocess.run([sys.executable, "-c", program, str(target)], capture_output=True, text=True, check=False)
+    assert "File too large" in result.stderr
+    assert not target.exists()
+    assert once(target, lambda out: out.write_text("whole") and None).read_text() == "whole"

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import pytest
 
+from qa_core.errors import UserError
 from qa_core.quantization.imatrix import ImportanceMatrix, collect
 
 
@@ -60,3 +62,14 @@ def test_the_file_is_llama_cpps_own_format(tiny_model: Path, token_rows: list[li
     shapes = {tensor.name: tuple(tensor.shape.tolist()) for tensor in reader.tensors}
     assert shapes["blk.0.ffn_down.weight.in_sum2"] == (768, 1)
     assert shapes["blk.0.ffn_down.weight.counts"] == (1, 1)
+
+
+def test_a_file_that_is_damaged_or_no_matrix_is_refused(
+    tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="is no importance matrix"):
+        ImportanceMatrix.load(tiny_gguf)
+    collect(tiny_model, token_rows[:1]).save(tmp_path / "imatrix.gguf")
+    (tmp_path / "imatrix.gguf").write_bytes((tmp_path / "imatrix.gguf").read_bytes()[:-100])
+    with pytest.raises(UserError, match="is damaged"):
+        ImportanceMatrix.load(tmp_path / "imatrix.gguf")
