@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from typing import Any
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 
 from qa_core.errors import UserError
+from qa_core.generation.gguf_cursor import Cursor, Damaged
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<B", 10: "<Q", 11: "<q", 12: "<d"}
 _MAX_DIMENSIONS = 4
 _MAX_KEY_BYTES = 65_535
 _MAX_NAME_BYTES = 63
@@ -34,16 +33,6 @@ _MIN_TENSOR_BYTES = 24
 """Name length, number of dimensions, type, offset."""
 _MAX_ALIGNMENT = 4096
 _REMEDY = "Run the convert stage again, or give the path of a whole .gguf file."
-
-
-@dataclass(frozen=True)
-class GGUFArray:
-    """What is kept of an array."""
-
-    type: GGUFValueType
-    length: int
-    distinct: int
-    """Different texts; 0 in an array of numbers."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +69,11 @@ class GGUFHeader:
         return 8 * sum(tensor.nbytes for tensor in self.tensors.values()) / self.num_weights
 
 
-class Damaged(ValueError):
-    """What is wrong with the file, in a few words."""
-
-
 def read_header(path: Path) -> GGUFHeader:
     """The checked header of the file at ``path``; raises :class:`UserError` when it is missing or damaged."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _read(_Cursor(data))
+            return _read(Cursor(data))
     except Damaged as error:
         raise damaged(path, str(error)) from error
     except ValueError as error:  # an empty file cannot be mapped
@@ -102,83 +87,7 @@ def damaged(path: Path, what: str) -> UserError:
     return UserError(f"model file {path} is damaged: {what}", _REMEDY)
 
 
-class _Cursor:
-    """A position in the file that refuses to leave it."""
-
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data = data
-        self.size = len(data)
-        self.offset = 0
-
-    def take(self, nbytes: int) -> int:
-        """Step over ``nbytes``; returns where they start."""
-        start = self.offset
-        if nbytes > self.size - start:
-            raise Damaged(f"{nbytes} bytes are announced at byte {start}, the file ends at {self.size}")
-        self.offset += nbytes
-        return start
-
-    def scalar(self, layout: str) -> Any:
-        return struct.unpack_from(layout, self.data, self.take(struct.calcsize(layout)))[0]
-
-    def raw(self) -> bytes:
-        start = self.take(self.scalar("<Q"))
-        return self.data[start : self.offset]
-
-    def text(self) -> str:
-        try:
-            return self.raw().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise Damaged(f"the text before byte {self.offset} is not UTF-8") from error
-
-    def value(self) -> tuple[GGUFValueType, Any]:
-        kind = self.scalar("<I")
-        if kind == GGUFValueType.STRING:
-            return GGUFValueType.STRING, self.text()
-        if kind == GGUFValueType.ARRAY:
-            return GGUFValueType.ARRAY, self._array()
-        value = self.scalar(_layout(kind))
-        if kind == GGUFValueType.BOOL:
-            if value > 1:
-                raise Damaged(f"the truth value before byte {self.offset} is {value}")
-            value = bool(value)
-        return GGUFValueType(kind), value
-
-    def _array(self) -> GGUFArray:
-        kind, length = self.scalar("<I"), self.scalar("<Q")
-        if kind == GGUFValueType.STRING:
-            return GGUFArray(GGUFValueType.STRING, length, self._num_distinct(length))
-        self.take(length * struct.calcsize(_layout(kind)))
-        return GGUFArray(GGUFValueType(kind), length, 0)
-
-    def _num_distinct(self, count: int) -> int:
-        """Different texts among the next ``count``. A large vocabulary has 300,000, hence the local names."""
-        data, size, offset, length_at = self.data, self.size, self.offset, struct.Struct("<Q").unpack_from
-        texts = set()
-        for _ in range(count):
-            if offset + 8 > size:
-                raise Damaged(f"a text is announced at byte {offset}, the file ends at {size}")
-            start = offset + 8
-            offset = start + length_at(data, offset)[0]
-            if offset > size:
-                raise Damaged(f"a text ends at byte {offset}, the file at {size}")
-            texts.add(data[start:offset])
-        self.offset = offset
-        try:
-            for text in texts:
-                text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise Damaged(f"a text before byte {offset} is not UTF-8") from error
-        return len(texts)
-
-
-def _layout(kind: int) -> str:
-    if kind not in _SCALARS:
-        raise Damaged(f"unknown value type {kind}")
-    return _SCALARS[kind]
-
-
-def _read(cursor: _Cursor) -> GGUFHeader:
+def _read(cursor: Cursor) -> GGUFHeader:
     start = cursor.take(len(_MAGIC))
     if (magic := cursor.data[start : cursor.offset]) != _MAGIC:
         raise Damaged(f"it starts with {magic!r} instead of {_MAGIC!r}")
@@ -197,14 +106,14 @@ def _read(cursor: _Cursor) -> GGUFHeader:
     return GGUFHeader(metadata, {key: kind for key, (kind, _) in values.items()}, tensors)
 
 
-def _key(cursor: _Cursor) -> str:
+def _key(cursor: Cursor) -> str:
     key = cursor.text()
     if not key or len(key) > _MAX_KEY_BYTES:
         raise Damaged(f"a key of {len(key)} characters ends at byte {cursor.offset}")
     return key
 
 
-def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
+def _tensor(cursor: Cursor) -> tuple[str, TensorInfo, int]:
     """Name, description and offset in the data section of one tensor."""
     name, num_dimensions = cursor.text(), cursor.scalar("<I")
     if not 0 < len(name.encode()) <= _MAX_NAME_BYTES:
@@ -221,7 +130,7 @@ def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
     return name, TensorInfo(shape, GGMLQuantizationType(kind), math.prod(shape) // block * block_bytes), offset
 
 
-def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: _Cursor, alignment: object) -> None:
+def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: Cursor, alignment: object) -> None:
     """Tensors follow each other, each on the next multiple of the alignment, and the last ends inside the file."""
     if type(alignment) is not int or not 1 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
         raise Damaged(f"general.alignment={alignment!r} is no power of two up to {_MAX_ALIGNMENT}")

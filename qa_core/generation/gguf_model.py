@@ -17,7 +17,8 @@ from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType, LlamaFileType
 
 from qa_core.errors import UserError
-from qa_core.generation.gguf_header import Damaged, GGUFArray, GGUFHeader, TensorInfo, damaged, read_header
+from qa_core.generation.gguf_cursor import Damaged, GGUFArray
+from qa_core.generation.gguf_header import GGUFHeader, TensorInfo, damaged, read_header
 
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
 _MOST_LAYERS = 512
