@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.qwen_shape import make_qwen_3b
+from benchmarks.qwen_shape import make_adapter, make_qwen_3b
 from jobs.model_copies import ModelCopies, Weights, gather
 from jobs.ray_session import ray_session
 from qa_core.artifacts import RunStore
@@ -180,31 +180,42 @@ def _speed(f16: Path, folder: Path, size: str) -> dict[str, Any]:
 
 
 def _large(folder: Path) -> dict[str, Any]:
-    """Conversion of a model in the shape of Qwen2.5-3B in a process of its own, against copying the same bytes."""
-    model = make_qwen_3b(folder / "qwen-3b")
-    source_bytes = sum(file.stat().st_size for file in model.glob("*.safetensors"))
-    copied = _timed(lambda: _copy(sorted(model.glob("*.safetensors")), folder / "copy"))
+    """Merging and converting a model in the shape of Qwen2.5-3B, each in a process of its own."""
+    model, adapter = make_qwen_3b(folder / "qwen-3b"), make_adapter(folder / "adapter")
+    shards = sorted(model.glob("*.safetensors"))
+    source_bytes, largest = sum(file.stat().st_size for file in shards), max(file.stat().st_size for file in shards)
+    copied = _timed(lambda: _copy(shards, folder / "copy"))
     (folder / "copy").unlink()
-    program = "import sys; from pathlib import Path; from qa_core.quantization.convert import write_gguf; "
-    program += "write_gguf(Path(sys.argv[1]), Path(sys.argv[2]))"
+    _, merge_peak = _in_a_process("merge_adapter(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))", model, adapter,
+                                  folder / "merged")  # fmt: skip
+    shutil.rmtree(folder / "merged")
     f16 = folder / "qwen-3b-f16.gguf"
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", program, str(model), str(f16)])
-    _, status, usage = os.wait4(process.pid, 0)
-    _sync(f16)
-    seconds = time.perf_counter() - started
-    if status:
-        raise SystemExit(f"the conversion ended with status {status}")
+    seconds, convert_peak = _in_a_process("write_gguf(Path(sys.argv[1]), Path(sys.argv[2]))", model, f16)
     shutil.rmtree(model)
     figures = {
+        "merge_rss_of_largest_shard": _rounded(merge_peak / largest),
         "convert_s": _rounded(seconds),
         "copy_s": _rounded(copied),
         "speed_of_copy": _rounded(copied / seconds),
         "megabytes_per_second": _rounded(source_bytes / seconds / 1e6),
-        "peak_rss_gb": _rounded(usage.ru_maxrss * 1024 / 1e9),
+        "peak_rss_gb": _rounded(max(merge_peak, convert_peak) / 1e9),
     }
     print(f"large: {json.dumps(figures)}", flush=True)
     return figures | _speed(f16, folder, "large")
+
+
+def _in_a_process(call: str, *paths: Path) -> tuple[float, int]:
+    """Seconds until the last of ``paths`` is on the disk, and the largest resident set in bytes."""
+    program = "import sys; from pathlib import Path; "
+    program += f"from qa_core.quantization.convert import merge_adapter, write_gguf; {call}"
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", program, *map(str, paths)])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{call} ended with status {status}")
+    for file in paths[-1].iterdir() if paths[-1].is_dir() else [paths[-1]]:
+        _sync(file)
+    return time.perf_counter() - started, usage.ru_maxrss * 1024
 
 
 def _copy(files: Sequence[Path], out: Path) -> None:

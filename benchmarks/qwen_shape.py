@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from qa_core.quantization.architectures import Architecture
 
 VOCABULARY = 151_936
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 2048, "intermediate_size": 11008,
     "num_hidden_layers": 36, "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": VOCABULARY,
     "tie_word_embeddings": True, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1_000_000.0,
@@ -44,6 +45,20 @@ def make_qwen_3b(out: Path) -> Path:
             shard, size, number = {}, 0, number + 1
         shard[name], size = shape, size + nbytes
     _write_shard(out / f"model-{number:05}.safetensors", shard, number)
+    return out
+
+
+def make_adapter(out: Path, rank: int = 16) -> Path:
+    """A PEFT folder that changes every query and value matrix, with random weights."""
+    out.mkdir(parents=True)
+    shapes = {}
+    for layer in range(CONFIG["num_hidden_layers"]):
+        for part, rows in (("q_proj", 2048), ("v_proj", 256)):
+            stem = f"base_model.model.model.layers.{layer}.self_attn.{part}"
+            shapes |= {f"{stem}.lora_A.weight": (rank, 2048), f"{stem}.lora_B.weight": (rows, rank)}
+    _write_shard(out / "adapter_model.safetensors", shapes, seed=7)
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank}
+    (out / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     return out
 
 
