@@ -19,7 +19,7 @@ from qa_core.errors import UserError
 from qa_core.quantization.architectures import Architecture
 from qa_core.quantization.description import Description
 from qa_core.quantization.lora import merged_contents, read_updates
-from qa_core.quantization.number_formats import Q8_0_BLOCK, decode, encode, require_finite
+from qa_core.quantization.number_formats import Q8_0_BLOCK, decode, encode, one_thread, require_finite
 from qa_core.quantization.safetensors_files import StoredTensor, read_tensors, write_file
 from qa_core.quantization.vocabulary import add_vocabulary
 
@@ -54,20 +54,21 @@ def merge_adapter(base: str, adapter: Path, out: Path) -> None:
     _copy_descriptions(Path(base), adapter, out)
     for file in sorted({tensor.file for tensor in tensors.values()}):
         inside = {name: tensor for name, tensor in tensors.items() if tensor.file == file}
-        write_file(out / file.name, inside, merged_contents(inside, updates))
+        with one_thread():
+            write_file(out / file.name, inside, merged_contents(inside, updates))
 
 
 def write_gguf(model: Path, out: Path, outtype: OutType = "f16", description: Description | None = None) -> None:
     """Convert the Hugging Face folder ``model``; matrices as ``outtype``, vectors as float32.
 
     Raises :class:`UserError` for an architecture or a tokenizer that is not known to come out the same, for weights
-    that are no finite numbers, and for an embedding of another size than the vocabulary.
+    that are no finite numbers, and for shapes that config.json does not ask for.
     """
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     architecture = Architecture.of(config)
     tensors = read_tensors(model)
     names = architecture.gguf_names(list(tensors))
-    _check_embedding(tensors, config["vocab_size"])
+    _check_shapes(names, tensors, architecture)
     writer = gguf.GGUFWriter(out, gguf.MODEL_ARCH_NAMES[architecture.arch])
     (description or Description()).add_to(writer, sum(tensors[source].num_weights for source in names))
     architecture.add_hyperparameters(writer)
@@ -83,8 +84,9 @@ def write_gguf(model: Path, out: Path, outtype: OutType = "f16", description: De
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for source in names:
-        writer.write_tensor_data(_encoded(source, tensors[source], types[source], architecture))
+    with one_thread():
+        for source in names:
+            writer.write_tensor_data(_encoded(source, tensors[source], types[source], architecture))
     writer.close()
 
 
@@ -98,11 +100,15 @@ def _copy_descriptions(base: Path, adapter: Path, out: Path) -> None:
             shutil.copyfile(adapter / name, out / name)
 
 
-def _check_embedding(tensors: Mapping[str, StoredTensor], vocab_size: int) -> None:
-    for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        if name in tensors and tensors[name].shape[0] != vocab_size:
+def _check_shapes(names: Mapping[str, str], tensors: Mapping[str, StoredTensor], architecture: Architecture) -> None:
+    """Every tensor that config.json asks for is there in its shape, the embedding in the size of the vocabulary."""
+    wanted = {name: shape[::-1] for name, shape in architecture.dimensions.shapes()}
+    if missing := sorted(wanted.keys() - names.values()):
+        raise UserError(f"the model has no tensor {missing[0]}", "Fetch or make the model again.")
+    for source, target in names.items():
+        if tensors[source].shape != wanted.get(target):
             raise UserError(
-                f"{name} has {tensors[name].shape[0]} rows, config.json's vocab_size is {vocab_size}",
+                f"{source} has the shape {tensors[source].shape}, config.json asks for {wanted.get(target)}",
                 "Use the config.json that was saved with these weights.",
             )
 
@@ -121,14 +127,13 @@ def _encoded(name: str, tensor: StoredTensor, dtype: str, architecture: Architec
         require_finite(raw, dtype, name)
         values = raw.view(np.float32 if dtype == "F32" else np.uint16).reshape(tensor.shape)
         return np.ascontiguousarray(architecture.arrange(name, values))
-    row_bytes = len(raw) // rows
-    step = max(1, _BLOCK_WEIGHTS * rows // tensor.num_weights)
-    parts = [
-        encode(
-            decode(raw[start * row_bytes : (start + step) * row_bytes], tensor.dtype).reshape(-1, *tensor.shape[1:]),
-            dtype,
-            name,
-        )
-        for start in range(0, rows, step)
-    ]
-    return np.ascontiguousarray(architecture.arrange(name, np.concatenate(parts)))
+    row_bytes, step = len(raw) // rows, max(1, _BLOCK_WEIGHTS * rows // tensor.num_weights)
+    result: npt.NDArray[Any] | None = None
+    for start in range(0, rows, step):
+        block = decode(raw[start * row_bytes : (start + step) * row_bytes], tensor.dtype)
+        part = encode(block.reshape(-1, *tensor.shape[1:]), dtype, name)
+        if result is None:
+            result = np.empty((rows, *part.shape[1:]), part.dtype)
+        result[start : start + len(part)] = part
+    assert result is not None  # a tensor has a row
+    return np.ascontiguousarray(architecture.arrange(name, result))

@@ -245,7 +245,7 @@ def test_an_adapter_for_another_base_is_refused_by_the_tensor_that_does_not_fit(
 def test_a_vocabulary_of_another_size_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     for size in (300, 5000):
         other = edited(tiny_model, tmp_path / f"{size}", "config.json", lambda config: config.update(vocab_size=size))  # noqa: B023
-        with pytest.raises(UserError, match=rf"embed_tokens.weight has \d+ rows, config.json's vocab_size is {size}"):
+        with pytest.raises(UserError, match=rf"embed_tokens.weight has the shape .* asks for \({size}, 256\)"):
             write_gguf(other, tmp_path / "out.gguf")
 
     def add_token(tokenizer: dict[str, Any]) -> None:
