@@ -110,27 +110,39 @@ def _check(work: _Work, copies: ModelCopies, quantized: Path) -> ParityReport:
 
 def _hand_over(work: _Work, copies: ModelCopies, quantized: Path, report: ParityReport) -> str:
     """Fill the artifact, or put the files of a failed conversion aside; returns the name of the model's file."""
+    from qa_core.quantization.calibration import calibration_report
+
+    calibration = calibration_report(copies.folder("tuned"), *copies.tables(), work.settings)
+    report.record(terms_seen_in_calibration=calibration["share_seen"])
+    failed = Artifact(_FAILED, work.gguf.store)
+    failed.remove()
+    if not report.failure:
+        with work.gguf.staging() as folder:
+            return _fill(folder, work, copies, quantized, report, calibration)
+    failed.clear_staging()
+    with failed.staging() as folder:
+        name = _fill(folder, work, copies, quantized, report, calibration)
+    _move(failed)
+    return name
+
+
+def _fill(
+    folder: Path, work: _Work, copies: ModelCopies, quantized: Path, report: ParityReport, calibration: dict[str, Any]
+) -> str:
+    """Write everything that belongs beside the model, and the model, into ``folder``."""
     from qa_core.generation.gguf_header import read_header
     from qa_core.generation.model_file import ADAPTER_FILE, IMATRIX_FILE
-    from qa_core.quantization.calibration import calibration_report
     from qa_core.quantization.card import write_card
     from qa_core.quantization.lora_gguf import write_lora_gguf
 
-    artifact = Artifact(_FAILED, work.gguf.store) if report.failure else work.gguf
-    calibration = calibration_report(copies.folder("tuned"), *copies.tables(), work.settings)
-    report.record(terms_seen_in_calibration=calibration["share_seen"])
     description = _description(work)
     name = description.file_name(read_header(quantized).num_weights, work.settings.quantization)
-    with artifact.staging() as folder:
-        shutil.copyfile(quantized, folder / name)
-        shutil.copyfile(copies.matrix("tuned"), folder / IMATRIX_FILE)
-        shutil.copyfile(report.path, folder / "parity.json")
-        write_lora_gguf(copies.folder("base"), work.inputs["adapter"].local(), folder / ADAPTER_FILE, description)
-        (folder / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
-        write_card(folder / name, description, report)
-    Artifact(_FAILED, work.gguf.store).remove()
-    if report.failure:
-        _move(artifact)
+    shutil.copyfile(quantized, folder / name)
+    shutil.copyfile(copies.matrix("tuned"), folder / IMATRIX_FILE)
+    shutil.copyfile(report.path, folder / "parity.json")
+    write_lora_gguf(copies.folder("base"), work.inputs["adapter"].local(), folder / ADAPTER_FILE, description)
+    (folder / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
+    write_card(folder / name, description, report)
     return name
 
 

@@ -8,10 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
-from qa_core.errors import UserError
 from qa_core.generation.llama import LlamaModel, library
 from qa_core.generation.llama_context import LlamaContext
 from qa_core.quantization.convert import merge_adapter, write_gguf
@@ -67,17 +65,24 @@ def test_llamas_query_rows_are_rearranged_like_the_base_weights(tmp_path: Path) 
     assert np.abs(actual - expected).max() < 0.05 * np.abs(logits(tmp_path / "base.gguf", row) - expected).max()
 
 
-def test_ranks_that_need_different_scales_are_refused(tiny_model: Path, adapter: Path, tmp_path: Path) -> None:
+def test_ranks_that_need_different_scales_are_all_scaled_right(
+    tiny_model: Path, tiny_gguf: Path, adapter: Path, token_rows: Sequence[Sequence[int]], tmp_path: Path
+) -> None:
     from safetensors.torch import load_file, save_file
 
     uneven = tmp_path / "uneven"
     shutil.copytree(adapter, uneven)
     weights = load_file(uneven / "adapter_model.safetensors")
-    stem = "base_model.model.model.layers.0.self_attn.q_proj"
-    weights[f"{stem}.lora_A.weight"] = weights[f"{stem}.lora_A.weight"][:2].contiguous()
-    weights[f"{stem}.lora_B.weight"] = weights[f"{stem}.lora_B.weight"][:, :2].contiguous()
+    for layer in range(2):
+        stem = f"base_model.model.model.layers.{layer}.mlp.down_proj"
+        weights[f"{stem}.lora_A.weight"] = weights[f"{stem}.lora_A.weight"][:1].contiguous()
+        weights[f"{stem}.lora_B.weight"] = weights[f"{stem}.lora_B.weight"][:, :1].contiguous()
     save_file(weights, uneven / "adapter_model.safetensors")
     config = json.loads((uneven / "adapter_config.json").read_text())
     (uneven / "adapter_config.json").write_text(json.dumps(config | {"use_rslora": True}))
-    with pytest.raises(UserError, match="2 scales"):
-        write_lora_gguf(tiny_model, uneven, tmp_path / "out.gguf", Description())
+    write_lora_gguf(tiny_model, uneven, tmp_path / "adapter.gguf", Description())
+    merge_adapter(str(tiny_model), uneven, tmp_path / "merged")
+    write_gguf(tmp_path / "merged", tmp_path / "merged.gguf")
+    row = token_rows[2]
+    base, merged = logits(tiny_gguf, row), logits(tmp_path / "merged.gguf", row)
+    assert np.abs(logits(tiny_gguf, row, tmp_path / "adapter.gguf") - merged).max() < 0.05 * np.abs(base - merged).max()
