@@ -167,7 +167,7 @@ def _speed(f16: Path, folder: Path, size: str) -> dict[str, Any]:
     ours = _timed(lambda: quantize(f16, out, "Q4_K_M", None, THREADS))
     sha = _digest(out)
     if program is None:
-        return {f"quantize_s_{size}": ours, f"time_ratio_{size}": None}
+        return {f"quantize_s_{size}": _rounded(ours), f"time_ratio_{size}": None}
     command = [program, str(f16), str(out), "Q4_K_M", str(THREADS)]
     theirs = _timed(lambda: subprocess.run(command, check=True, capture_output=True))
     same = sha == _digest(out)
