@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,17 @@ from qa_core.config import PretrainedModel, ScratchModel
 from qa_core.corpus.documents import DocumentRejected
 from qa_core.corpus.loading import load_document
 from qa_core.corpus.papers import PaperFile, find_papers
-from qa_core.training.base_model import build_scratch_model, model_name, write_pretrained_reference
+from qa_core.training.base_model import build_scratch_model, config_file, model_name, write_pretrained_reference
 
 
 def run(context: StageContext) -> StageOutcome:
     """Write ``base/`` from one task of the cluster: a driver may have neither torch's memory nor the hub's cache."""
     settings, out = context.config.base_model, context.outputs["base"]
     if isinstance(settings, PretrainedModel):
-        name = on_cluster(_reference, settings, out, num_cpus=1.0)
-        return StageOutcome(num_rows={}, rejected={}, metrics={"source": settings.source, "name": name})
+        quantization = context.config.convert.quantization
+        name, nbytes = on_cluster(_reference, settings, out, quantization, num_cpus=1.0)
+        size = ("predicted size", f"{nbytes / 1e6:,.1f} MB", f"as {quantization}")
+        return StageOutcome(num_rows={}, rejected={}, metrics={"source": settings.source, "name": name}, table=[size])
     papers = find_papers(context.config.chunk.papers)
     with context.progress.track("steps", settings.pretraining_steps) as counter:
         read = on_cluster(_build, papers, settings, context.config.run.seed, out, counter, num_cpus=1.0)
@@ -38,10 +41,17 @@ class _Read:
     rejected: dict[str, int]
 
 
-def _reference(settings: PretrainedModel, out: Artifact) -> str:
+def _reference(settings: PretrainedModel, out: Artifact, quantization: str) -> tuple[str, int]:
+    """The model's name and the bytes that it will have when quantised: told before its weights are fetched.
+
+    A family that cannot be converted is refused here, not after the training.
+    """
+    from qa_core.quantization.sizes import predicted_bytes
+
     with out.staging() as folder:
         write_pretrained_reference(settings, folder)
-        return model_name(folder)
+        config = json.loads(config_file(folder).read_text(encoding="utf-8"))
+        return model_name(folder), predicted_bytes(config, quantization)
 
 
 def _build(papers: Sequence[PaperFile], settings: ScratchModel, seed: int, out: Artifact, counter: Counter) -> _Read:

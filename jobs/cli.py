@@ -12,6 +12,7 @@ import typer
 import yaml
 from rich.markup import escape
 
+from jobs.cli_convert import convert
 from jobs.cli_rows import rows
 from jobs.cli_stages import Address, Configs, DryRun, Force, Overrides, load, run_stages
 from jobs.console import person_console
@@ -84,7 +85,9 @@ def _stage_command(stage: Stage) -> Callable[..., None]:
 
 
 for _stage in STAGES.values():
-    app.command(_stage.name)(_stage_command(_stage))
+    if _stage.name != "convert":
+        app.command(_stage.name)(_stage_command(_stage))
+app.command()(convert)
 app.add_typer(rows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -38,3 +38,9 @@ def person_console(file: IO[str] | None = None) -> Console:
     console = Console(file=file, highlight=False)
     # A pipe has no width. Wrapping at 80 columns there would break paths that a script wants to read.
     return console if console.is_terminal else Console(file=file, highlight=False, width=10_000, soft_wrap=True)
+
+
+def aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Lines of a table: a name, a figure, and what is said about it."""
+    names, figures = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    return [f"{name:<{names}}  {figure:>{figures}}  {said}".rstrip() for name, figure, said in rows]

@@ -1,24 +1,35 @@
 """adapter + base -> merged -> F16 GGUF -> importance matrix -> quantised GGUF, behind a parity gate.
 
-One Ray task does it all, because every step reads the file of the step before. Finished files in the scratch folder are
-kept, so a run that was killed goes on where it stopped.
+One Ray task does it all, because every step reads the file of the step before; the matrix alone is gathered by several.
+Finished files in the scratch folder are kept, so a run that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow.fs as pafs
+
+from jobs.console import aligned
+from jobs.model_copies import ModelCopies
 from jobs.progress import Counter
 from jobs.ray_session import on_cluster
-from jobs.scratch import local_scratch, once
+from jobs.scratch import local_scratch, require_space
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import ConvertSettings
 
+if TYPE_CHECKING:
+    from qa_core.quantization.description import Description
+    from qa_core.quantization.parity_report import ParityReport
+
 _STEPS = ("merge", "convert", "matrix", "quantise", "parity")
+_FAILED = "gguf_failed"
+"""Where the files of a failed conversion are kept; it never gets a manifest, so nothing takes it for an artifact."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +37,7 @@ class _Work:
     """What the task needs, and nothing of the driver."""
 
     settings: ConvertSettings
-    adapter: Artifact
-    base: Artifact
-    qa: Artifact
+    inputs: dict[str, Artifact]
     gguf: Artifact
     base_name: str
     run_name: str
@@ -38,13 +47,15 @@ class _Work:
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Write ``gguf/``: the quantised model, imatrix.gguf and parity.json."""
+    """Write ``gguf/``: the quantised model, its matrix, the adapter alone, two reports, a card and a Modelfile."""
+    from qa_core.quantization.parity_report import ParityFailed
+
     config, settings = context.config, context.config.convert
     base_model = config.base_model
     with context.progress.track("steps", len(_STEPS)) as counter:
         work = _Work(
             settings,
-            **{name: context.inputs[name] for name in ("adapter", "base", "qa")},
+            dict(context.inputs),
             gguf=context.outputs["gguf"],
             base_name=base_model.name_or_path if base_model.source == "pretrained" else "Lectern",
             run_name=config.run.name,
@@ -53,83 +64,107 @@ def run(context: StageContext) -> StageOutcome:
             counter=counter,
         )
         compute = settings.compute
-        metrics = on_cluster(_convert, work, num_cpus=compute.num_cpus, num_gpus=compute.num_gpus)
-    table = [
-        (name.replace("_", " "), f"{check['value']:.4g}", f"{check['comparison']} {check['limit']:g}")
-        for name, check in metrics["parity"].items()
-    ]
-    return StageOutcome({"gguf": 1}, {}, metrics, table=table)
+        metrics, report = on_cluster(_convert, work, num_cpus=compute.num_cpus, num_gpus=compute.num_gpus)
+    if report.failure:
+        for line in aligned(report.table):
+            context.progress.console.print(f"    {line}")
+        kept = f"{work.gguf.store.uri}/{_FAILED}"
+        raise ParityFailed(f"the parity gate refuses the model: {report.failure}. Its files are in {kept}")
+    return StageOutcome({"gguf": 1}, {}, metrics, table=report.table)
 
 
-def _convert(work: _Work) -> dict[str, Any]:
-    """The whole stage, on one node; returns the figures for the manifest."""
+def _convert(work: _Work) -> tuple[dict[str, Any], ParityReport]:
+    """The whole stage, on one node; returns the figures for the manifest, and whether the gate let it pass."""
     with local_scratch(work.scratch) as scratch:
-        merged, f16 = _merge_and_write(work, scratch)
-        return _quantize_and_check(work, scratch, merged, f16)
+        copies = ModelCopies(work.inputs, work.settings, scratch, _description(work))
+        require_space(scratch, copies.bytes_needed(work.settings.quantization))
+        for step in (copies.folder, copies.f16, copies.matrix):
+            step("tuned")
+            work.counter.advance()
+        quantized = copies.quantized("tuned", work.settings.quantization)
+        work.counter.advance()
+        report = _check(work, copies, quantized)
+        work.counter.advance()
+        return {"file": _hand_over(work, copies, quantized, report), **_figures(quantized, report)}, report
 
 
-def _merge_and_write(work: _Work, scratch: Path) -> tuple[Path, Path]:
-    """Folder of the merged model, and the same model as F16 GGUF."""
-    from qa_core.quantization.convert import merge_adapter, write_gguf
+def _description(work: _Work) -> Description:
+    from qa_core.quantization.description import Description
     from qa_core.training.base_model import model_location
 
-    base, adapter = work.base.local(), work.adapter.local()
-    merged = once(scratch / "merged", lambda out: merge_adapter(model_location(base), adapter, out))
-    work.counter.advance()
-    f16 = once(scratch / "model-f16.gguf", lambda out: write_gguf(merged, out, "f16", f"Lectern {work.run_name}"))
-    work.counter.advance()
-    return merged, f16
+    card = Path(model_location(work.inputs["base"].local())) / "README.md"
+    return Description.of_run(work.base_name, work.run_name, card)
 
 
-def _quantize_and_check(work: _Work, scratch: Path, merged: Path, f16: Path) -> dict[str, Any]:
-    """Fill the artifact; a failed check leaves parity.json in the scratch folder and the artifact unpublished."""
-    from qa_core.generation.gguf_header import read_header
-    from qa_core.generation.model_file import IMATRIX_FILE
+def _check(work: _Work, copies: ModelCopies, quantized: Path) -> ParityReport:
     from qa_core.quantization import parity
-    from qa_core.quantization.calibration import calibration_rows, turns
-    from qa_core.quantization.convert import gguf_name
-    from qa_core.quantization.imatrix import ImportanceMatrix, collect
-    from qa_core.quantization.quantize import quantize
+    from qa_core.quantization.calibration import held_out
 
-    settings, n_threads = work.settings, work.settings.compute.n_threads
-    qa = work.qa.read_table(["qa_id", "split", "context_chunk_ids", "messages"])
-
-    def rows(split: str) -> list[list[int]]:
-        return calibration_rows(
-            merged, qa, split=split, rows=settings.calibration_rows, length=settings.calibration_length
-        )
-
-    matrix_file = once(scratch / IMATRIX_FILE, lambda out: collect(merged, rows("train"), n_threads).save(out))
-    work.counter.advance()
-    name = gguf_name(work.base_name, work.run_name, read_header(f16).num_weights, settings.quantization)
-    matrix = ImportanceMatrix.load(matrix_file)
-    model = once(scratch / name, lambda out: quantize(f16, out, settings.quantization, matrix, n_threads))
-    work.counter.advance()
-    report = parity.check(
-        merged, f16, model, turns(qa), rows("validation"), settings.parity,
-        seed=work.seed, n_threads=n_threads, out=scratch / "parity.json",
+    folder = copies.folder("tuned")
+    return parity.check(
+        folder, copies.f16("tuned"), quantized, held_out(folder, *copies.tables(), work.settings),
+        work.settings.parity, seed=work.seed, n_threads=work.settings.compute.n_threads,
+        out=copies.scratch / "parity.json",
     )  # fmt: skip
-    work.counter.advance()
-    with work.gguf.staging() as folder:
-        for file in (model, matrix_file, scratch / "parity.json"):
-            shutil.copyfile(file, folder / file.name)
-    return _figures(model, f16, report)
 
 
-def _figures(model: Path, f16: Path, report: dict[str, Any]) -> dict[str, Any]:
+def _hand_over(work: _Work, copies: ModelCopies, quantized: Path, report: ParityReport) -> str:
+    """Fill the artifact, or put the files of a failed conversion aside; returns the name of the model's file."""
+    from qa_core.quantization.calibration import calibration_report
+
+    calibration = calibration_report(copies.folder("tuned"), *copies.tables(), work.settings)
+    report.record(terms_seen_in_calibration=calibration["share_seen"])
+    failed = Artifact(_FAILED, work.gguf.store)
+    failed.remove()
+    if not report.failure:
+        with work.gguf.staging() as folder:
+            return _fill(folder, work, copies, quantized, report, calibration)
+    failed.clear_staging()
+    with failed.staging() as folder:
+        name = _fill(folder, work, copies, quantized, report, calibration)
+    _move(failed)
+    return name
+
+
+def _fill(
+    folder: Path, work: _Work, copies: ModelCopies, quantized: Path, report: ParityReport, calibration: dict[str, Any]
+) -> str:
+    """Write everything that belongs beside the model, and the model, into ``folder``."""
+    from qa_core.generation.gguf_header import read_header
+    from qa_core.generation.model_file import ADAPTER_FILE, IMATRIX_FILE
+    from qa_core.quantization.card import write_card
+    from qa_core.quantization.lora_gguf import write_lora_gguf
+
+    description = _description(work)
+    name = description.file_name(read_header(quantized).num_weights, work.settings.quantization)
+    shutil.copyfile(quantized, folder / name)
+    shutil.copyfile(copies.matrix("tuned"), folder / IMATRIX_FILE)
+    shutil.copyfile(report.path, folder / "parity.json")
+    write_lora_gguf(copies.folder("base"), work.inputs["adapter"].local(), folder / ADAPTER_FILE, description)
+    (folder / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
+    write_card(folder / name, description, report)
+    return name
+
+
+def _move(artifact: Artifact) -> None:
+    """From the staging folder to where a person looks; object stores have no rename."""
+    filesystem = artifact.filesystem
+    filesystem.create_dir(artifact.path, recursive=True)
+    pafs.copy_files(
+        artifact.staging_path, artifact.path, source_filesystem=filesystem, destination_filesystem=filesystem
+    )
+    filesystem.delete_dir(artifact.staging_path)
+
+
+def _figures(quantized: Path, report: ParityReport) -> dict[str, Any]:
     from qa_core.generation.gguf_header import read_header
 
-    header = read_header(model)
-    size = model.stat().st_size
+    header, size = read_header(quantized), quantized.stat().st_size
     return {
-        "file": model.name,
         "bytes": size,
         "bits_per_weight": round(header.bits_per_weight, 3),
-        "size_of_f16": round(size / f16.stat().st_size, 4),
+        "size_of_bf16": round(size / (2 * header.num_weights), 4),
         "size_of_f32": round(size / (4 * header.num_weights), 4),
         "tensor_types": header.tensor_types,
-        "mean_kld": report["checks"]["quantized_kld"]["value"],
-        "f16_argmax_agreement": report["checks"]["f16_argmax"]["value"],
-        **report["measured"],
-        "parity": report["checks"],
+        **report.figures,
     }

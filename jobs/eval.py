@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.model_copies import model_copy
+from jobs.model_copies import ModelCopies
 from jobs.progress import Counter
 from jobs.ray_session import on_cluster
 from jobs.scratch import local_scratch
@@ -73,8 +73,9 @@ def _evaluate(
     rows, retriever = _test_rows(inputs["qa"], config.eval), _retriever(config, inputs)
     predictions: list[Row] = []
     with local_scratch(scratch) as folder:
+        copies = ModelCopies(inputs, config.convert, folder)
         for model in (SERVED, *config.eval.compare):
-            file = model_copy(model, inputs, config.convert, folder)
+            file = copies.served_or_copy(model)
             answered, seconds = _predict(config, file, retriever, rows, counter)
             predictions += [{"model": model, **row} for row in answered]
             if model == SERVED:

@@ -1,9 +1,15 @@
-"""Copies of the served model that lack one part of it: the tuning, or the 4 bits. Evaluation asks them the same."""
+"""GGUF files of the base and of the tuned model, each made once in a scratch folder.
+
+Conversion publishes one of them; evaluation asks those that lack the tuning or the 4 bits the same questions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
@@ -11,37 +17,108 @@ from jobs.scratch import once
 from qa_core.artifacts import Artifact
 from qa_core.config import SERVED, ConvertSettings
 
+if TYPE_CHECKING:
+    from qa_core.quantization.description import Description
+    from qa_core.quantization.imatrix import ImportanceMatrix
 
-def model_copy(name: str, inputs: Mapping[str, Artifact], settings: ConvertSettings, scratch: Path) -> Path:
-    """GGUF file of ``base-16bit``, ``base-4bit``, ``tuned-16bit``, or of the served model, ``tuned-4bit``.
+Weights = Literal["base", "tuned"]
 
-    A base is quantised just as the tuned model was: in the same type, with a matrix from the same rows.
+
+@dataclass(frozen=True)
+class ModelCopies:
+    """The one way from weights to a file. What a run before this one finished is not made again."""
+
+    inputs: Mapping[str, Artifact]
+    """``base``, ``adapter`` (for ``tuned``), and ``qa`` and ``chunks`` (for the importance matrix)."""
+    settings: ConvertSettings
+    scratch: Path
+    description: Description | None = None
+
+    def folder(self, weights: Weights) -> Path:
+        """Hugging Face folder in 16 bits; the adapter is merged in for ``tuned``."""
+        from qa_core.quantization.convert import merge_adapter
+        from qa_core.training.base_model import model_location
+
+        base = model_location(self.inputs["base"].local())
+        if weights == "base":
+            return Path(base)
+        adapter = self.inputs["adapter"].local()
+        return once(self.scratch / "tuned", lambda out: merge_adapter(base, adapter, out))
+
+    def bytes_needed(self, quantization: str) -> int:
+        """Room that the merged folder, the F16 file and the quantised file take, and its published copy."""
+        from qa_core.quantization.sizes import predicted_bytes
+
+        base = self.folder("base")
+        weights = sum(file.stat().st_size for file in base.glob("*.safetensors"))
+        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        return 2 * weights + 2 * predicted_bytes(config, quantization)
+
+    def f16(self, weights: Weights) -> Path:
+        from qa_core.quantization.convert import write_gguf
+
+        return once(
+            self.scratch / f"{weights}-f16.gguf",
+            lambda out: write_gguf(self.folder(weights), out, "f16", self.description),
+        )
+
+    def matrix(self, weights: Weights) -> Path:
+        """The importance matrix, gathered by ``settings.compute.num_workers`` Ray tasks at once."""
+        return once(self.scratch / f"{weights}-imatrix.gguf", lambda out: self._gathered(weights).save(out))
+
+    def quantized(self, weights: Weights, quantization: str) -> Path:
+        """A base is quantised just as the tuned model is: in the same type, with a matrix from the same rows."""
+        from qa_core.quantization.imatrix import ImportanceMatrix
+        from qa_core.quantization.quantize import quantize
+
+        f16, n_threads = self.f16(weights), self.settings.compute.n_threads
+        matrix = ImportanceMatrix.load(self.matrix(weights))
+        return once(
+            self.scratch / f"{weights}-{quantization}.gguf",
+            lambda out: quantize(f16, out, quantization, matrix, n_threads),
+        )
+
+    def served_or_copy(self, name: str) -> Path:
+        """``base-16bit``, ``base-4bit``, ``tuned-16bit``, or the published file of the served model, ``tuned-4bit``."""
+        from qa_core.generation.model_file import model_file
+
+        if name == SERVED:
+            return model_file(self.inputs["gguf"].local())
+        weights: Weights = "tuned" if name.startswith("tuned") else "base"
+        return self.f16(weights) if name.endswith("16bit") else self.quantized(weights, self.settings.quantization)
+
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """The rows and the chunks that calibration reads."""
+        qa = self.inputs["qa"].read_table(["qa_id", "doc_id", "split", "question", "context_chunk_ids", "messages"])
+        return qa, self.inputs["chunks"].read_table()
+
+    def _gathered(self, weights: Weights) -> ImportanceMatrix:
+        from qa_core.quantization.calibration import calibration_rows
+
+        rows = calibration_rows(self.folder(weights), *self.tables(), self.settings)
+        return gather(self, weights, rows)
+
+
+def gather(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]]) -> ImportanceMatrix:
+    """The matrix over ``rows``, a share of them in each worker; this process, which holds a GPU or a CPU, is one.
+
+    Sums add up exactly, so neither the number of shares nor their order matters.
     """
-    from qa_core.generation.model_file import model_file
-    from qa_core.quantization.convert import merge_adapter, write_gguf
-    from qa_core.training.base_model import model_location
+    import ray
 
-    if name == SERVED:
-        return model_file(inputs["gguf"].local())
-    weights, _, bits = name.partition("-")
-    folder = Path(base := model_location(inputs["base"].local()))
-    if weights == "tuned":
-        adapter = inputs["adapter"].local()
-        folder = once(scratch / "merged", lambda out: merge_adapter(base, adapter, out))
-    f16 = once(scratch / f"{weights}-16bit.gguf", lambda out: write_gguf(folder, out, "f16", f"Lectern {weights}"))
-    if bits == "16bit":
-        return f16
-    qa = inputs["qa"].read_table(["qa_id", "split", "context_chunk_ids", "messages"])
-    return once(scratch / f"{name}.gguf", lambda out: _quantize(folder, f16, qa, settings, out))
+    compute = copies.settings.compute
+    shares = [rows[start :: compute.num_workers] for start in range(min(compute.num_workers, len(rows)))]
+    task = ray.remote(num_cpus=compute.num_cpus, num_gpus=compute.num_gpus)(_share)
+    others = [task.remote(copies, weights, share) for share in shares[1:]]
+    total = _share(copies, weights, shares[0])
+    for part in ray.get(others):
+        total = total.merge(part)
+    return total
 
 
-def _quantize(folder: Path, f16: Path, qa: pa.Table, settings: ConvertSettings, out: Path) -> None:
-    from qa_core.quantization.calibration import calibration_rows
+def _share(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]]) -> ImportanceMatrix:
+    """On whatever node this is: where the scratch folder is not shared, it gets a merged model too."""
     from qa_core.quantization.imatrix import collect
-    from qa_core.quantization.quantize import quantize
 
-    rows = calibration_rows(
-        folder, qa, split="train", rows=settings.calibration_rows, length=settings.calibration_length
-    )
-    n_threads = settings.compute.n_threads
-    quantize(f16, out, settings.quantization, collect(folder, rows, n_threads), n_threads)
+    copies.scratch.mkdir(parents=True, exist_ok=True)
+    return collect(copies.folder(weights), rows, copies.settings.compute.n_threads)

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from jobs.console import aligned
 from jobs.machine import require_room
 from jobs.plan import PlannedStage
 from jobs.progress import Progress
@@ -43,7 +44,7 @@ def run_plan(
                 connected = True
             outcome, seconds = run_stage(config, store, planned, console, is_local)
             console.print(f"[green]✓[/green] {label}  {seconds:5.1f} s  {escape(_in_words(planned.stage, outcome))}")
-            for line in _aligned([*_funnel_rows(outcome.funnel), *outcome.table]):
+            for line in aligned([*_funnel_rows(outcome.funnel), *outcome.table]):
                 console.print(f"[dim]    {escape(line)}[/dim]")
 
 
@@ -130,11 +131,6 @@ def _funnel_rows(funnel: Sequence[FunnelStep]) -> Iterator[tuple[str, str, str]]
     for step in funnel:
         lost = ", ".join(f"{n:,} {reason}" for reason, n in step.lost.items())
         yield step.name, f"{step.left:,}", lost and f"without {lost}"
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    names, figures = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
-    return [f"{name:<{names}}  {figure:>{figures}}  {said}".rstrip() for name, figure, said in rows]
 
 
 def _figure(value: object) -> str:

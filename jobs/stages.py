@@ -141,6 +141,18 @@ def _sweep(config: LecternConfig) -> Resources:
     return Resources(one.num_cpus * trials, one.num_gpus * trials)
 
 
+def _converting(config: LecternConfig) -> Resources:
+    compute = config.convert.compute
+    return Resources(compute.num_workers * compute.num_cpus, compute.num_workers * compute.num_gpus)
+
+
+def _evaluating(config: LecternConfig) -> Resources:
+    """One task, and beside it those that gather the matrix of a base that is quantised for comparison."""
+    own, matrix = config.eval.compute, config.convert.compute
+    helpers = matrix.num_workers - 1 if "base-4bit" in config.eval.compare else 0
+    return Resources(own.num_cpus + helpers * matrix.num_cpus, own.num_gpus + helpers * matrix.num_gpus)
+
+
 PIPELINE: tuple[Stage, ...] = (
     Stage(
         "base-model", "jobs.base_model", 1, ("base_model",), (PAPERS, PACKAGED), ("base",),
@@ -169,16 +181,16 @@ PIPELINE: tuple[Stage, ...] = (
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
-        "convert", "jobs.convert", 2, ("convert",), ("adapter", "base", "qa"), ("gguf",),
-        lambda config: Resources(config.convert.compute.num_cpus, config.convert.compute.num_gpus),
-        "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "mean_kld", "same_top_1"),
+        "convert", "jobs.convert", 3, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
+        _converting,
+        "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "quantized_kld", "same_top_1"),
     ),
     Stage(
         "eval", "jobs.eval", 3,
         ("eval", "retrieval", "generation", "convert.quantization", "convert.calibration_rows",
-         "convert.calibration_length"),
+         "convert.calibration_chunks", "convert.calibration_length"),
         ("qa", "chunks", "index", "gguf", "base", "adapter"), ("eval",),
-        lambda config: Resources(config.eval.compute.num_cpus, config.eval.compute.num_gpus),
+        _evaluating,
         "Measure answers on the test split.",
         ("f1_standalone", "f1_rag", "tuning_adds", "recall@3", "tokens_per_second"),
     ),

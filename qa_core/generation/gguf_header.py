@@ -10,27 +10,29 @@ from __future__ import annotations
 
 import math
 import mmap
-import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 
 from qa_core.errors import UserError
+from qa_core.generation.gguf_cursor import Cursor, Damaged
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_STRING, _ARRAY = 8, 9
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _MAX_DIMENSIONS = 4
 _MAX_KEY_BYTES = 65_535
+_MAX_NAME_BYTES = 63
+"""llama.cpp keeps names of tensors in 64 bytes."""
 _MIN_KEY_VALUE_BYTES = 13
 """Key length, no key, value type, one byte."""
 _MIN_TENSOR_BYTES = 24
 """Name length, number of dimensions, type, offset."""
+_MAX_ALIGNMENT = 4096
+_REMEDY = "Run the convert stage again, or give the path of a whole .gguf file."
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class TensorInfo:
 @dataclass(frozen=True)
 class GGUFHeader:
     metadata: Mapping[str, Any]
-    """Scalars and strings; of an array only its length."""
+    """Scalars and texts; of an array a :class:`GGUFArray`."""
+    types: Mapping[str, GGUFValueType]
+    """Of each value in ``metadata``."""
     tensors: Mapping[str, TensorInfo]
 
     @property
@@ -65,78 +69,25 @@ class GGUFHeader:
         return 8 * sum(tensor.nbytes for tensor in self.tensors.values()) / self.num_weights
 
 
-class Damaged(ValueError):
-    """What is wrong with the file, in a few words."""
-
-
 def read_header(path: Path) -> GGUFHeader:
-    """The checked header of the model at ``path``; raises :class:`UserError` when it is missing or damaged."""
-    remedy = "Run the convert stage again, or give the path of a whole .gguf file."
+    """The checked header of the file at ``path``; raises :class:`UserError` when it is missing or damaged."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _read(_Cursor(data))
+            return _read(Cursor(data))
     except Damaged as error:
-        raise UserError(f"model file {path} is damaged: {error}", remedy) from error
+        raise damaged(path, str(error)) from error
     except ValueError as error:  # an empty file cannot be mapped
-        raise UserError(f"model file {path} is damaged: it is empty", remedy) from error
+        raise damaged(path, "it is empty") from error
     except OSError as error:
-        raise UserError(f"model file {path} cannot be read: {error.strerror}", remedy) from error
+        raise UserError(f"model file {path} cannot be read: {error.strerror}", _REMEDY) from error
 
 
-class _Cursor:
-    """A position in the file that refuses to leave it."""
-
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data = data
-        self.size = len(data)
-        self.offset = 0
-
-    def take(self, nbytes: int) -> int:
-        """Step over ``nbytes``; returns where they start."""
-        start = self.offset
-        if nbytes > self.size - start:
-            raise Damaged(f"{nbytes} bytes are announced at byte {start}, the file ends at {self.size}")
-        self.offset += nbytes
-        return start
-
-    def scalar(self, layout: str) -> Any:
-        return struct.unpack_from(layout, self.data, self.take(struct.calcsize(layout)))[0]
-
-    def raw(self) -> bytes:
-        start = self.take(self.scalar("<Q"))
-        return self.data[start : self.offset]
-
-    def text(self) -> str:
-        try:
-            return self.raw().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise Damaged(f"the text before byte {self.offset} is not UTF-8") from error
-
-    def value(self) -> Any:
-        kind = self.scalar("<I")
-        if kind == _STRING:
-            return self.text()
-        return self._skip_array() if kind == _ARRAY else self.scalar(_layout(kind))
-
-    def _skip_array(self) -> int:
-        kind, length = self.scalar("<I"), self.scalar("<Q")
-        if kind != _STRING:
-            self.take(length * struct.calcsize(_layout(kind)))
-            return length
-        if length > self.size:
-            raise Damaged(f"an array of {length} texts is announced at byte {self.offset}")
-        for _ in range(length):
-            self.take(self.scalar("<Q"))
-        return length
+def damaged(path: Path, what: str) -> UserError:
+    """The error for a file that llama.cpp must not see."""
+    return UserError(f"model file {path} is damaged: {what}", _REMEDY)
 
 
-def _layout(kind: int) -> str:
-    if kind not in _SCALARS:
-        raise Damaged(f"unknown value type {kind}")
-    return _SCALARS[kind]
-
-
-def _read(cursor: _Cursor) -> GGUFHeader:
+def _read(cursor: Cursor) -> GGUFHeader:
     start = cursor.take(len(_MAGIC))
     if (magic := cursor.data[start : cursor.offset]) != _MAGIC:
         raise Damaged(f"it starts with {magic!r} instead of {_MAGIC!r}")
@@ -145,25 +96,28 @@ def _read(cursor: _Cursor) -> GGUFHeader:
     num_tensors, num_values = cursor.scalar("<Q"), cursor.scalar("<Q")
     if num_values * _MIN_KEY_VALUE_BYTES + num_tensors * _MIN_TENSOR_BYTES > cursor.size:
         raise Damaged(f"{num_tensors} tensors and {num_values} values are announced in {cursor.size} bytes")
-    metadata = {_key(cursor): cursor.value() for _ in range(num_values)}
+    values = {_key(cursor): cursor.value() for _ in range(num_values)}
+    metadata = {key: value for key, (_, value) in values.items()}
     entries = [_tensor(cursor) for _ in range(num_tensors)]
     _check_extents(entries, cursor, metadata.get("general.alignment", 32))
     tensors = {name: info for name, info, _ in entries}
     if len(metadata) != num_values or len(tensors) != num_tensors:
         raise Damaged("a key or a tensor occurs twice")
-    return GGUFHeader(metadata, tensors)
+    return GGUFHeader(metadata, {key: kind for key, (kind, _) in values.items()}, tensors)
 
 
-def _key(cursor: _Cursor) -> str:
+def _key(cursor: Cursor) -> str:
     key = cursor.text()
     if not key or len(key) > _MAX_KEY_BYTES:
         raise Damaged(f"a key of {len(key)} characters ends at byte {cursor.offset}")
     return key
 
 
-def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
+def _tensor(cursor: Cursor) -> tuple[str, TensorInfo, int]:
     """Name, description and offset in the data section of one tensor."""
     name, num_dimensions = cursor.text(), cursor.scalar("<I")
+    if not 0 < len(name.encode()) <= _MAX_NAME_BYTES:
+        raise Damaged(f"a tensor's name has {len(name.encode())} bytes")
     if not 1 <= num_dimensions <= _MAX_DIMENSIONS:
         raise Damaged(f"tensor {name!r} has {num_dimensions} dimensions")
     shape = tuple(cursor.scalar("<Q") for _ in range(num_dimensions))
@@ -176,13 +130,16 @@ def _tensor(cursor: _Cursor) -> tuple[str, TensorInfo, int]:
     return name, TensorInfo(shape, GGMLQuantizationType(kind), math.prod(shape) // block * block_bytes), offset
 
 
-def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: _Cursor, alignment: object) -> None:
-    """Every tensor is aligned and lies inside the file."""
-    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-        raise Damaged(f"general.alignment={alignment!r} is not a power of two")
-    data_start = math.ceil(cursor.offset / alignment) * alignment
+def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: Cursor, alignment: object) -> None:
+    """Tensors follow each other, each on the next multiple of the alignment, and the last ends inside the file."""
+    if type(alignment) is not int or not 1 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
+        raise Damaged(f"general.alignment={alignment!r} is no power of two up to {_MAX_ALIGNMENT}")
+    data_start, end = -(-cursor.offset // alignment) * alignment, 0
     for name, info, offset in entries:
-        if offset % alignment:
-            raise Damaged(f"tensor {name!r} is not aligned to {alignment} bytes")
+        if offset != end:
+            raise Damaged(f"tensor {name!r} begins at byte {offset} of the data instead of {end}")
         if data_start + offset + info.nbytes > cursor.size:
             raise Damaged(f"tensor {name!r} ends behind the end of the file")
+        end = -(-(offset + info.nbytes) // alignment) * alignment
+    if data_start + end < cursor.size:
+        raise Damaged(f"{cursor.size - data_start - end} bytes follow the last tensor")

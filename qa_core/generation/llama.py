@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from qa_core.errors import UserError
-from qa_core.generation.gguf_header import read_header
+from qa_core.generation.gguf_model import read_model_header
 
 _LOGGER = logging.getLogger(__name__)
 _ERROR_LEVEL = 4
@@ -49,7 +49,7 @@ class LlamaModel:
     """The weights and the vocabulary of one GGUF file."""
 
     def __init__(self, path: Path, n_gpu_layers: int = 0) -> None:
-        self.header = read_header(path)
+        self.header = read_model_header(path)
         self._llama = library()
         params = self._llama.llama_model_default_params()
         params.n_gpu_layers = n_gpu_layers

@@ -11,6 +11,7 @@ import gguf
 import numpy.typing as npt
 
 from qa_core.errors import UserError
+from qa_core.generation.gguf_model import Dimensions
 
 _ARCHITECTURES = {
     "Qwen2ForCausalLM": gguf.MODEL_ARCH.QWEN2,
@@ -64,6 +65,20 @@ class Architecture:
         """The output matrix is the embedding matrix."""
         return bool(self.config.get("tie_word_embeddings"))
 
+    @property
+    def dimensions(self) -> Dimensions:
+        return Dimensions(
+            gguf.MODEL_ARCH_NAMES[self.arch],
+            vocabulary=int(self.config["vocab_size"]),
+            wide=int(self.config["hidden_size"]),
+            inner=int(self.config["intermediate_size"]),
+            heads=self.num_heads,
+            kv_heads=self.num_kv_heads,
+            head=self.head_dim,
+            layers=self.num_layers,
+            tied=self.tied,
+        )
+
     def add_hyperparameters(self, writer: gguf.GGUFWriter) -> None:
         """Write the keys that llama.cpp builds the network from."""
         config = self.config
@@ -75,7 +90,7 @@ class Architecture:
         writer.add_head_count_kv(self.num_kv_heads)
         writer.add_rope_freq_base(float(config.get("rope_theta") or _rope(config).get("rope_theta") or 10_000.0))
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-        if self.arch != gguf.MODEL_ARCH.QWEN2:  # whose heads always divide the hidden size
+        if config.get("head_dim"):  # otherwise the heads divide the hidden size
             writer.add_key_length(self.head_dim)
             writer.add_value_length(self.head_dim)
         if self.arch == gguf.MODEL_ARCH.LLAMA:

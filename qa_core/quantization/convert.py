@@ -6,8 +6,8 @@ Both steps map the weights and hold one tensor at a time, so a model much larger
 from __future__ import annotations
 
 import json
-import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from qa_core.errors import UserError
 from qa_core.quantization.architectures import Architecture
+from qa_core.quantization.description import Description
 from qa_core.quantization.lora import merged_contents, read_updates
-from qa_core.quantization.number_formats import encode
+from qa_core.quantization.number_formats import Q8_0_BLOCK, decode, encode, one_thread, require_finite
 from qa_core.quantization.safetensors_files import StoredTensor, read_tensors, write_file
 from qa_core.quantization.vocabulary import add_vocabulary
 
-OutType = Literal["f32", "f16", "bf16"]
+OutType = Literal["f32", "f16", "bf16", "q8_0"]
 
 _DESCRIPTION_FILES = ("*.json", "*.jinja", "*.txt")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -30,9 +31,10 @@ _FILE_TYPES = {
     "f32": gguf.LlamaFileType.ALL_F32,
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
+    "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
 }
-_BLOCK_WEIGHTS = 1 << 22
-"""Weights converted at once: 16 MiB of float32."""
+_BLOCK_WEIGHTS = 1 << 18
+"""Weights converted at once: 1 MiB of float32, which stays in the processor's cache."""
 
 
 def merge_adapter(base: str, adapter: Path, out: Path) -> None:
@@ -52,55 +54,40 @@ def merge_adapter(base: str, adapter: Path, out: Path) -> None:
     _copy_descriptions(Path(base), adapter, out)
     for file in sorted({tensor.file for tensor in tensors.values()}):
         inside = {name: tensor for name, tensor in tensors.items() if tensor.file == file}
-        write_file(out / file.name, inside, merged_contents(inside, updates))
+        with one_thread():
+            write_file(out / file.name, inside, merged_contents(inside, updates))
 
 
-def write_gguf(model: Path, out: Path, outtype: OutType = "f16", name: str = "Lectern") -> None:
+def write_gguf(model: Path, out: Path, outtype: OutType = "f16", description: Description | None = None) -> None:
     """Convert the Hugging Face folder ``model``; matrices as ``outtype``, vectors as float32.
 
-    ``name`` is what the file says about itself. Raises :class:`UserError` for an architecture or a tokenizer that is
-    not known to come out the same.
+    Raises :class:`UserError` for an architecture or a tokenizer that is not known to come out the same, for weights
+    that are no finite numbers, and for shapes that config.json does not ask for.
     """
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     architecture = Architecture.of(config)
     tensors = read_tensors(model)
     names = architecture.gguf_names(list(tensors))
+    _check_shapes(names, tensors, architecture)
     writer = gguf.GGUFWriter(out, gguf.MODEL_ARCH_NAMES[architecture.arch])
-    writer.add_type("model")
-    writer.add_name(name)
-    writer.add_size_label(size_label(sum(tensors[source].num_weights for source in names)))
+    (description or Description()).add_to(writer, sum(tensors[source].num_weights for source in names))
     architecture.add_hyperparameters(writer)
     writer.add_file_type(_FILE_TYPES[outtype])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     add_vocabulary(writer, model, config["vocab_size"])
-    types = {source: "F32" if len(tensors[source].shape) == 1 else outtype.upper() for source in names}
+    types = {source: _target_type(tensors[source], outtype) for source in names}
     for source, target in names.items():
-        kind = gguf.GGMLQuantizationType[types[source]]
-        nbytes = tensors[source].num_weights * (4 if types[source] == "F32" else 2)
-        writer.add_tensor_info(target, tensors[source].shape, np.dtype(np.float32), nbytes, raw_dtype=kind)
+        tensor, kind = tensors[source], gguf.GGMLQuantizationType[types[source]]
+        block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+        nbytes = tensor.num_weights // block * block_bytes
+        writer.add_tensor_info(target, tensor.shape, np.dtype(np.float32), nbytes, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for source in names:
-        values = _encoded(source, tensors[source], types[source])
-        writer.write_tensor_data(np.ascontiguousarray(architecture.arrange(source, values)))
+    with one_thread():
+        for source in names:
+            writer.write_tensor_data(_encoded(source, tensors[source], types[source], architecture))
     writer.close()
-
-
-def size_label(num_weights: int) -> str:
-    """``3.1B`` for 3,085,938,688."""
-    return gguf.size_label(num_weights, num_weights, 0, 0)
-
-
-def gguf_name(base_model: str, run_name: str, num_weights: int, quantization: str) -> str:
-    """``Qwen2.5-3.1B-Instruct-Papers-v1.0-Q4_K_M.gguf``: base, size, fine-tune, version and encoding.
-
-    Convention: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#gguf-naming-convention
-    """
-    name = base_model.rstrip("/").rsplit("/", 1)[-1]
-    base, _, variant = re.sub(r"-\d+(\.\d+)?[KMBT](?=-|$)", "\n", name, count=1).partition("\n")
-    finetune = re.sub(r"[^A-Za-z0-9]+", "-", f"{variant}-{run_name[:1].upper()}{run_name[1:]}").strip("-")
-    return gguf.naming_convention(None, base, finetune, "v1.0", size_label(num_weights), quantization) + ".gguf"
 
 
 def _copy_descriptions(base: Path, adapter: Path, out: Path) -> None:
@@ -113,9 +100,40 @@ def _copy_descriptions(base: Path, adapter: Path, out: Path) -> None:
             shutil.copyfile(adapter / name, out / name)
 
 
-def _encoded(name: str, tensor: StoredTensor, dtype: str) -> npt.NDArray[Any]:
-    """``tensor`` as ``dtype``, in blocks, so that a large embedding needs little more than its result."""
+def _check_shapes(names: Mapping[str, str], tensors: Mapping[str, StoredTensor], architecture: Architecture) -> None:
+    """Every tensor that config.json asks for is there in its shape, the embedding in the size of the vocabulary."""
+    wanted = {name: shape[::-1] for name, shape in architecture.dimensions.shapes()}
+    if missing := sorted(wanted.keys() - names.values()):
+        raise UserError(f"the model has no tensor {missing[0]}", "Fetch or make the model again.")
+    for source, target in names.items():
+        if tensors[source].shape != wanted.get(target):
+            raise UserError(
+                f"{source} has the shape {tensors[source].shape}, config.json asks for {wanted.get(target)}",
+                "Use the config.json that was saved with these weights.",
+            )
+
+
+def _target_type(tensor: StoredTensor, outtype: OutType) -> str:
+    """Vectors stay float32; a matrix whose rows are no whole blocks of Q8_0 becomes float16."""
+    if len(tensor.shape) == 1:
+        return "F32"
+    return "F16" if outtype == "q8_0" and tensor.shape[-1] % Q8_0_BLOCK else outtype.upper()
+
+
+def _encoded(name: str, tensor: StoredTensor, dtype: str, architecture: Architecture) -> npt.NDArray[Any]:
+    """``tensor`` as ``dtype`` with its rows in llama.cpp's order, in blocks of rows: a large one needs its result."""
+    raw, rows = tensor.raw(), tensor.shape[0]
     if tensor.dtype == dtype:
-        return tensor.raw().view(np.float32 if dtype == "F32" else np.uint16).reshape(tensor.shape)
-    parts = [encode(block, dtype, name) for block in tensor.float32_blocks(_BLOCK_WEIGHTS)]
-    return np.concatenate(parts).reshape(tensor.shape)
+        require_finite(raw, dtype, name)
+        values = raw.view(np.float32 if dtype == "F32" else np.uint16).reshape(tensor.shape)
+        return np.ascontiguousarray(architecture.arrange(name, values))
+    row_bytes, step = len(raw) // rows, max(1, _BLOCK_WEIGHTS * rows // tensor.num_weights)
+    result: npt.NDArray[Any] | None = None
+    for start in range(0, rows, step):
+        block = decode(raw[start * row_bytes : (start + step) * row_bytes], tensor.dtype)
+        part = encode(block.reshape(-1, *tensor.shape[1:]), dtype, name)
+        if result is None:
+            result = np.empty((rows, *part.shape[1:]), part.dtype)
+        result[start : start + len(part)] = part
+    assert result is not None  # a tensor has a row
+    return np.ascontiguousarray(architecture.arrange(name, result))

@@ -26,7 +26,9 @@ class ReferenceComparison:
     """A GGUF file against the network it was made from."""
 
     max_difference: float
-    """Largest absolute difference of two logits."""
+    """Largest absolute difference of two logits, in standard deviations of that position's logits."""
+    spread: float
+    """Mean standard deviation of a position's logits."""
     argmax_agreement: float
     """Share of positions with the same most probable token."""
 
@@ -55,47 +57,76 @@ def compare_with_reference(
     network: Any, model: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
 ) -> ReferenceComparison:
     """Every logit of every position of ``token_rows``, from torch and from llama.cpp."""
-    differences, agreements, positions = [], 0, 0
+    differences: list[npt.NDArray[np.float32]] = []
+    spreads: list[npt.NDArray[np.float32]] = []
+    agreements = 0
     with closing(_context(model, token_rows, n_threads)) as context:
         for row in token_rows:
             expected = logits_of(network, row)
             for start, actual in _windows(context, row):
                 wanted = expected[start : start + len(actual)]
-                differences.append(float(np.abs(wanted - actual).max()))
+                spreads.append(wanted.std(1))
+                differences.append(np.abs(wanted - actual).max(1) / spreads[-1])
                 agreements += int((wanted.argmax(1) == actual.argmax(1)).sum())
-                positions += len(actual)
-    return ReferenceComparison(float(np.max(differences)), agreements / positions)
+    relative, spread = np.concatenate(differences), np.concatenate(spreads)
+    return ReferenceComparison(float(relative.max()), float(spread.mean()), agreements / len(relative))
+
+
+@dataclass(frozen=True)
+class TokenDivergence:
+    """The second model against the first on one sequence, at each position that has a next token."""
+
+    kld: npt.NDArray[np.float64]
+    """KL(first || second) in nats."""
+    is_term: npt.NDArray[np.bool_]
+    """Whether the next token belongs to a technical term."""
+    same_top: npt.NDArray[np.bool_]
+    """Whether the most probable token is the same."""
+    surprise: npt.NDArray[np.float64]
+    """-log p of the next token in nats, [2, positions]: for the first model and for the second."""
+
+
+def token_divergence(
+    first: LlamaModel, second: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
+) -> Iterator[TokenDivergence]:
+    """Both models on every sequence."""
+    with (
+        closing(_context(first, token_rows, n_threads)) as one,
+        closing(_context(second, token_rows, n_threads)) as two,
+    ):
+        for row in token_rows:
+            parts = []
+            for (start, logits), (_, others) in zip(_windows(one, row), _windows(two, row), strict=True):
+                targets = np.array(row[start + 1 : start + 1 + len(logits)], dtype=np.intp)
+                p, q = (_log_softmax(part[: len(targets)]) for part in (logits, others))
+                places = np.arange(len(targets))
+                parts.append(
+                    (
+                        (np.exp(p) * (p - q)).sum(axis=1),
+                        p.argmax(1) == q.argmax(1),
+                        -np.stack([p[places, targets], q[places, targets]]),
+                    )
+                )
+            kld, same_top, surprise = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+            yield TokenDivergence(kld, term_tokens(first, row)[1:], same_top, surprise)
 
 
 def compare_files(
     first: LlamaModel, second: LlamaModel, token_rows: Sequence[Sequence[int]], n_threads: int
 ) -> FileComparison:
     """Both models on every position of ``token_rows`` that has a next token."""
-    divergences, terms = [], []
-    same_top, surprise = 0, np.zeros(2)
-    with (
-        closing(_context(first, token_rows, n_threads)) as one,
-        closing(_context(second, token_rows, n_threads)) as two,
-    ):
-        for row in token_rows:
-            terms.append(term_tokens(first, row)[1:])
-            for (start, logits), (_, others) in zip(_windows(one, row), _windows(two, row), strict=True):
-                targets = np.array(row[start + 1 : start + 1 + len(logits)], dtype=np.intp)
-                p, q = (_log_softmax(part[: len(targets)]) for part in (logits, others))
-                divergences.append((np.exp(p) * (p - q)).sum(axis=1))
-                same_top += int((p.argmax(1) == q.argmax(1)).sum())
-                rows = np.arange(len(targets))
-                surprise -= np.array([p[rows, targets].sum(), q[rows, targets].sum()])
-    kld, is_term = np.concatenate(divergences), np.concatenate(terms)
+    rows = list(token_divergence(first, second, token_rows, n_threads))
+    kld, is_term = np.concatenate([row.kld for row in rows]), np.concatenate([row.is_term for row in rows])
+    surprise = np.concatenate([row.surprise for row in rows], axis=1).mean(axis=1)
     return FileComparison(
         num_tokens=len(kld),
         mean_kld=float(kld.mean()),
         tail_kld=float(np.quantile(kld, _TAIL)),
         num_terms=int(is_term.sum()),
         term_kld=float(kld[is_term].mean()) if is_term.any() else math.nan,
-        same_top=same_top / len(kld),
-        perplexity=math.exp(surprise[0] / len(kld)),
-        perplexity_other=math.exp(surprise[1] / len(kld)),
+        same_top=float(np.concatenate([row.same_top for row in rows]).mean()),
+        perplexity=math.exp(surprise[0]),
+        perplexity_other=math.exp(surprise[1]),
     )
 
 

@@ -42,11 +42,16 @@ HARD_STRINGS = (
 _LONGEST = 200
 
 
-def tokenizer_strings(texts: Sequence[str], count: int, seed: int) -> list[str]:
-    """``count`` strings: the hard ones, then seeded pieces of ``texts`` that start and end anywhere."""
+def tokenizer_strings(texts: Sequence[str], special: Sequence[str], count: int, seed: int) -> list[str]:
+    """``count`` strings: the hard ones, every ``special`` token, then seeded pieces of ``texts`` that start and end
+    anywhere.
+
+    A special token stands alone, between words, and twice in a row. None is left out, even if there are more than
+    ``count``.
+    """
     draw = random.Random(seed)
     usable = [text for text in texts if text]
-    strings = list(HARD_STRINGS[:count])
+    strings = [*HARD_STRINGS, *(form for token in special for form in (token, f"a {token} b", f"{token}{token}\n"))]
     while usable and len(strings) < count:
         text = draw.choice(usable)
         start = draw.randrange(len(text))

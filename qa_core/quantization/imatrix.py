@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from qa_core.errors import UserError
+from qa_core.generation.gguf_header import read_header
 from qa_core.quantization.architectures import Architecture
 from qa_core.quantization.reference import load_model
 
@@ -69,15 +71,27 @@ class ImportanceMatrix:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what :meth:`save` wrote; the sums come back rounded to float32."""
-        reader = gguf.GGUFReader(path)
-        tensors = {tensor.name: np.array(tensor.data, np.float64).reshape(-1) for tensor in reader.tensors}
-        names = [name.removesuffix(_SUMS) for name in tensors if name.endswith(_SUMS)]
+        """Read what :meth:`save` wrote; the sums come back rounded to float32.
+
+        Raises :class:`UserError` for a file that is damaged or no importance matrix.
+        """
+        header = read_header(path)
+        names = [name.removesuffix(_SUMS) for name in header.tensors if name.endswith(_SUMS)]
+        missing = [key for key in (_NUM_ROWS, _LENGTH) if not isinstance(header.metadata.get(key), int)]
+        missing += [name for name in names if f"{name}{_COUNTS}" not in header.tensors]
+        if missing or not names or any(tensor.type.name != "F32" for tensor in header.tensors.values()):
+            raise UserError(
+                f"{path} is no importance matrix: {missing[0] if missing else 'its sums'} cannot be found",
+                "Delete it and run the convert stage again.",
+            )
+        tensors = {
+            tensor.name: np.array(tensor.data, np.float64).reshape(-1) for tensor in gguf.GGUFReader(path).tensors
+        }
         return cls(
             {name: tensors[name + _SUMS] for name in names},
             {name: int(tensors[name + _COUNTS][0]) for name in names},
-            int(reader.fields[_NUM_ROWS].contents()),
-            int(reader.fields[_LENGTH].contents()),
+            header.metadata[_NUM_ROWS],
+            header.metadata[_LENGTH],
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qa_core.errors import UserError
-from qa_core.quantization.number_formats import encode
+from qa_core.quantization.number_formats import encode, require_finite
 from qa_core.quantization.safetensors_files import StoredTensor, read_tensors
 
 _PREFIX = "base_model.model."
@@ -64,9 +64,12 @@ def merged_contents(
     """Bytes of every tensor with its update added in float32 and rounded once, to the type of the base weight."""
     for name, tensor in tensors.items():
         if name not in updates:
-            yield tensor.raw().data
+            raw = tensor.raw()
+            require_finite(raw, tensor.dtype, name)
+            yield raw.data
             continue
         merged = tensor.float32() + updates[name].delta()
+        require_finite(merged.view(np.uint8), "F32", name)
         yield np.ascontiguousarray(encode(merged, tensor.dtype, name)).data.cast("B")
 
 

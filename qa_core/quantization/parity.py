@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
 
 from qa_core.config import ParityLimits
 from qa_core.generation.chat import build_messages
 from qa_core.generation.llama import LlamaModel
 from qa_core.generation.template import ChatTemplate
+from qa_core.quantization.calibration import HeldOut
 from qa_core.quantization.divergence import compare_files, compare_with_reference
+from qa_core.quantization.greedy import greedy_agreement, greedy_from_file, greedy_from_network
 from qa_core.quantization.hard_strings import tokenizer_strings
+from qa_core.quantization.parity_report import ParityReport
 from qa_core.quantization.reference import load_model, load_tokenizer
 from qa_core.quantization.turn_end import stop_tokens
 from qa_core.schemas import Message, Passage
@@ -24,81 +25,32 @@ _ANSWER = Message(role="assistant", content=" It is. [1]\n")
 _ANSWERED = [*build_messages("What is measured?"), _ANSWER]
 
 
-class ParityFailed(RuntimeError):
-    """A converted file is not the model it was made from."""
-
-    def __init__(self, check: str, value: float, limit: float, detail: str = "") -> None:
-        super().__init__(f"parity check {check} failed: {value:g}, the limit is {limit:g}{detail and f' ({detail})'}")
-        self.check, self.value, self.limit, self.detail = check, value, limit, detail
-
-    def __reduce__(self) -> tuple[type[ParityFailed], tuple[str, float, float, str]]:
-        return type(self), (self.check, self.value, self.limit, self.detail)
-
-
-@dataclass
-class ParityReport:
-    """Writes every figure to ``path`` as soon as it is known, so that a failure leaves its evidence."""
-
-    path: Path
-    content: dict[str, Any] = field(default_factory=lambda: {"checks": {}, "measured": {}})
-
-    def require(
-        self, check: str, value: float, comparison: Literal["<=", ">="], limit: float, detail: str = ""
-    ) -> None:
-        """Record a check; raises :class:`ParityFailed` when it does not hold. A value that is no number fails."""
-        passed = value <= limit if comparison == "<=" else value >= limit
-        figures = {"value": _rounded(value), "comparison": comparison, "limit": limit, "passed": passed}
-        self.content["checks"][check] = figures | ({"detail": detail} if detail else {})
-        self._write()
-        if not passed:
-            raise ParityFailed(check, value, limit, detail)
-
-    def record(self, **figures: float) -> None:
-        self.content["measured"] |= {name: _rounded(value) for name, value in figures.items()}
-        self._write()
-
-    def _write(self) -> None:
-        self.path.write_text(json.dumps(self.content, indent=2) + "\n", encoding="utf-8")
-
-
 def check(
-    merged: Path,
-    f16: Path,
-    quantized: Path,
-    texts: Sequence[str],
-    token_rows: Sequence[Sequence[int]],
-    limits: ParityLimits,
-    *,
-    seed: int,
-    n_threads: int,
-    out: Path,
-) -> dict[str, Any]:
-    """Hold both GGUF files against the Hugging Face folder ``merged``; writes ``out`` and returns its content.
+    merged: Path, f16: Path, quantized: Path, held_out: HeldOut, limits: ParityLimits,
+    *, seed: int, n_threads: int, out: Path,
+) -> ParityReport:  # fmt: skip
+    """Hold both GGUF files against the Hugging Face folder ``merged``; every check is made, whatever the others say.
 
     Args:
-        texts: conversation turns, of which pieces are tokenised both ways.
-        token_rows: held-out conversations, at least two tokens each.
-
-    Raises:
-        ParityFailed: names the first check that does not hold.
+        out: the report's file.
     """
     report = ParityReport(out)
-    original, converted = LlamaModel(f16), LlamaModel(quantized)
-    try:
-        _check_tokenizer(merged, converted, tokenizer_strings(texts, limits.tokenizer_strings, seed), report)
-        _check_template(merged, converted, texts, report)
+    with closing(LlamaModel(f16)) as original, closing(LlamaModel(quantized)) as converted:
+        _check_tokenizer(merged, converted, held_out.texts, limits, seed, report)
+        _check_template(merged, converted, held_out.texts, report)
         _check_turn_end(merged, converted, report)
-        _check_logits(merged, original, token_rows[:_REFERENCE_ROWS], limits, n_threads, report)
-        _check_quantization(original, converted, token_rows, limits, n_threads, report)
-    finally:
-        original.close()
-        converted.close()
-    return report.content
+        _check_reference(merged, original, held_out, limits, n_threads, report)
+        _check_quantization(original, converted, held_out, limits, n_threads, report)
+    return report
 
 
-def _check_tokenizer(merged: Path, converted: LlamaModel, strings: Sequence[str], report: ParityReport) -> None:
+def _check_tokenizer(
+    merged: Path, converted: LlamaModel, texts: Sequence[str], limits: ParityLimits, seed: int, report: ParityReport
+) -> None:
     tokenizer = load_tokenizer(merged)
-    expected = tokenizer(list(strings), add_special_tokens=False)["input_ids"]
+    special = [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
+    strings = tokenizer_strings(texts, special, limits.tokenizer_strings, seed)
+    expected = tokenizer(strings, add_special_tokens=False)["input_ids"]
     wrong = [text for text, ids in zip(strings, expected, strict=True) if converted.tokenize(text) != list(ids)]
     report.record(tokenizer_strings=len(strings))
     report.require("tokenizer", len(wrong), "<=", 0, f"first: {wrong[0]!r}" if wrong else "")
@@ -119,9 +71,10 @@ def _check_template(merged: Path, converted: LlamaModel, texts: Sequence[str], r
 
 def _check_turn_end(merged: Path, converted: LlamaModel, report: ParityReport) -> None:
     """Whatever ends an answer for the model must end it in the file too, or the service talks on."""
-    ignored = [token for token in stop_tokens(merged, _ANSWERED) if not converted.ends_generation(token)]
+    stops = stop_tokens(merged, _ANSWERED)
+    ignored = [token for token in stops if not converted.ends_generation(token)]
     detail = f"does not end an answer: {converted.token_text(ignored[0])!r}" if ignored else ""
-    report.require("turn_end", len(ignored), "<=", 0, detail)
+    report.require("turn_end", len(ignored), "<=", 0, detail or ("" if stops else "nothing ends an answer"))
 
 
 def _conversations(texts: Sequence[str]) -> list[list[Message]]:
@@ -134,29 +87,27 @@ def _conversations(texts: Sequence[str]) -> list[list[Message]]:
     return [alone, with_sources, [*with_sources, _ANSWER, Message(role="user", content="And \u6771\u4eac?")]]
 
 
-def _check_logits(
-    merged: Path,
-    original: LlamaModel,
-    token_rows: Sequence[Sequence[int]],
-    limits: ParityLimits,
-    n_threads: int,
-    report: ParityReport,
+def _check_reference(
+    merged: Path, original: LlamaModel, held_out: HeldOut, limits: ParityLimits, n_threads: int, report: ParityReport
 ) -> None:
+    """The F16 file against the network in float32: its logits, and the answers that it gives."""
     network = load_model(merged, "float32", n_threads)
-    measured = compare_with_reference(network, original, token_rows, n_threads)
+    measured = compare_with_reference(network, original, held_out.conversations[:_REFERENCE_ROWS], n_threads)
+    report.record(logit_spread=measured.spread)
     report.require("f16_logits", measured.max_difference, "<=", limits.max_logit_difference)
     report.require("f16_argmax", measured.argmax_agreement, ">=", limits.min_argmax_agreement)
+    answers = greedy_from_network(network, held_out.prompts, limits.greedy_tokens, stop_tokens(merged, _ANSWERED))
+    ours = greedy_from_file(original, held_out.prompts, limits.greedy_tokens, n_threads)
+    report.record(greedy_prompts=len(held_out.prompts))
+    report.require("f16_greedy", greedy_agreement(answers, ours), ">=", limits.min_greedy_agreement)
 
 
 def _check_quantization(
-    original: LlamaModel,
-    converted: LlamaModel,
-    token_rows: Sequence[Sequence[int]],
-    limits: ParityLimits,
-    n_threads: int,
+    original: LlamaModel, converted: LlamaModel, held_out: HeldOut, limits: ParityLimits, n_threads: int,
     report: ParityReport,
-) -> None:
-    measured = compare_files(original, converted, token_rows, n_threads)
+) -> None:  # fmt: skip
+    """The quantised file against the F16 file."""
+    measured = compare_files(original, converted, held_out.conversations, n_threads)
     report.record(
         tokens=measured.num_tokens,
         same_top_1=measured.same_top,
@@ -168,8 +119,16 @@ def _check_quantization(
     report.require("quantized_kld", measured.mean_kld, "<=", limits.max_mean_kld)
     if measured.num_terms:
         report.require("term_kld", measured.term_kld, "<=", limits.max_term_kld)
-
-
-def _rounded(value: float) -> float:
-    """Six digits of a measurement: the rest is noise of the order of summation. Counts stay whole."""
-    return value if isinstance(value, int) else float(f"{value:.6g}")
+    if held_out.corpus:
+        text = compare_files(original, converted, held_out.corpus, n_threads)
+        report.record(
+            corpus_tokens=text.num_tokens,
+            corpus_perplexity_f16=text.perplexity,
+            corpus_perplexity_quantized=text.perplexity_other,
+        )
+        ratio = text.perplexity_other / text.perplexity
+        report.require("corpus_perplexity", ratio, "<=", limits.max_perplexity_ratio)
+    answers, others = (
+        greedy_from_file(model, held_out.prompts, limits.greedy_tokens, n_threads) for model in (original, converted)
+    )
+    report.record(quantized_greedy=greedy_agreement(answers, others))

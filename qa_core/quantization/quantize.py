@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qa_core.errors import UserError
-from qa_core.generation.gguf_header import read_header
+from qa_core.generation.gguf_model import read_model_header
 from qa_core.generation.llama import library
 from qa_core.generation.model_file import IMATRIX_FILE
 from qa_core.quantization.imatrix import ImportanceMatrix
@@ -20,7 +20,7 @@ def quantize(f16: Path, out: Path, quantization: str, matrix: ImportanceMatrix |
 
     The bytes are the same for any number of threads: each row of weights is rounded alone.
     """
-    read_header(f16)
+    read_model_header(f16)
     llama = library()
     kind = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{quantization}", None)
     if kind is None:
@@ -32,7 +32,8 @@ def quantize(f16: Path, out: Path, quantization: str, matrix: ImportanceMatrix |
         params.imatrix = _imatrix_entries(llama, matrix, keep)
         params.kv_overrides = _provenance(llama, matrix, keep)
     if status := llama.llama_model_quantize(str(f16).encode(), str(out).encode(), ctypes.byref(params)):
-        raise RuntimeError(f"llama_model_quantize returned {status} for {f16} as {quantization}")
+        out.unlink(missing_ok=True)
+        raise RuntimeError(f"llama.cpp could not write {out} ({status}): is the disk full? Its reasons are in the log")
 
 
 def _imatrix_entries(llama: Any, matrix: ImportanceMatrix, keep: list[Any]) -> Any:

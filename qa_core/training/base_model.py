@@ -16,8 +16,8 @@ from qa_core.manifest import digest
 from qa_core.packaged import install_command, is_packaged, packaged_folder
 
 REFERENCE_FILE = "base.json"
-_MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt")
-"""Never ``*.bin``: those are pickles."""
+_MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt", "README.md")
+"""Never ``*.bin``: those are pickles. The card names the licence, which goes into the GGUF."""
 
 
 def build_scratch_model(
@@ -88,14 +88,21 @@ def model_location(base: Path) -> str:
 
 def tokenizer_file(base: Path) -> Path:
     """Path of ``tokenizer.json`` of the artifact at ``base``; fetches only this file from a hub."""
+    return _small_file(base, "tokenizer.json")
+
+
+def config_file(base: Path) -> Path:
+    """Path of ``config.json``, likewise."""
+    return _small_file(base, "config.json")
+
+
+def _small_file(base: Path, file: str) -> Path:
     reference = _read_reference(base)
     if reference["source"] == "scratch":
-        return base / "tokenizer.json"
+        return base / file
     name = str(reference["name_or_path"])
     folder = _local_folder(name)
-    if folder is not None:
-        return folder / "tokenizer.json"
-    return Path(_download(name, reference["revision"], "tokenizer.json"))
+    return folder / file if folder is not None else Path(_download(name, reference["revision"], file))
 
 
 def model_name(base: Path) -> str:

@@ -20,9 +20,11 @@ from transformers import (
 
 from qa_core.errors import UserError
 from qa_core.generation.llama import LlamaModel
-from qa_core.quantization.convert import gguf_name, merge_adapter, write_gguf
+from qa_core.quantization.convert import merge_adapter, write_gguf
+from qa_core.quantization.description import Description
 from qa_core.quantization.divergence import compare_with_reference
 from qa_core.quantization.reference import load_model
+from tests.unit.quantization.golden_models import make_model
 
 
 def edited(folder: Path, out: Path, file: str, change: Any) -> Path:
@@ -187,7 +189,68 @@ def test_the_file_keeps_the_special_tokens(tiny_model: Path, tiny_gguf: Path) ->
     model.close()
 
 
+def described(base_model: str, run_name: str, card: Path = Path("no-card")) -> Description:
+    return Description.of_run(base_model, run_name, card)
+
+
 def test_files_are_named_by_the_gguf_convention() -> None:
-    assert gguf_name("Lectern", "tiny", 4_196_608, "Q4_K_M") == "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf"
-    name = gguf_name("Qwen/Qwen2.5-3B-Instruct", "my_papers.2", 3_085_938_688, "Q5_K_M")
+    name = described("package:qa_core/models/Lectern-Reader-6M", "tiny").file_name(6_043_648, "Q4_K_M")
+    assert name == "Lectern-Reader-6.0M-Tiny-v1.0-Q4_K_M.gguf"
+    name = described("Qwen/Qwen2.5-3B-Instruct", "my_papers.2").file_name(3_085_938_688, "Q5_K_M")
     assert name == "Qwen2.5-3.1B-Instruct-My-papers-2-v1.0-Q5_K_M.gguf"
+
+
+def test_a_file_says_what_it_was_made_from_and_under_which_licence(tiny_model: Path, tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text("---\nlicense: apache-2.0\nlanguage: en\n---\n\n# A model\n")
+    write_gguf(tiny_model, tmp_path / "m.gguf", "f16", described("Qwen/Qwen2.5-3B-Instruct", "papers", card))
+    keys = gguf.GGUFReader(tmp_path / "m.gguf").fields
+    said = {name.removeprefix("general."): field.contents() for name, field in keys.items() if "general." in name}
+    assert said == {
+        "architecture": "qwen2", "type": "model", "name": "Qwen2.5-3B-Instruct papers", "basename": "Qwen2.5",
+        "finetune": "Instruct-Papers", "version": "v1.0", "size_label": "1.7M", "license": "apache-2.0",
+        "file_type": 1, "quantization_version": 2, "sampling.temp": 0.0, "base_model.count": 1,
+        "base_model.0.name": "Qwen2.5 3B Instruct", "base_model.0.organization": "Qwen",
+        "base_model.0.repo_url": "https://huggingface.co/Qwen/Qwen2.5-3B-Instruct",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["# no front matter", "---\n: [broken\n---\n", "---\n- a list\n---\n"])
+def test_a_card_without_a_licence_gives_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    assert described("a-folder", "papers", tmp_path / "README.md").license is None
+
+
+def test_weights_that_are_no_numbers_are_refused_by_name(tiny_model: Path, adapter: Path, tmp_path: Path) -> None:
+    for number, value in enumerate((float("nan"), float("-inf"))):
+        broken = tmp_path / f"m{number}"
+        shutil.copytree(tiny_model, broken)
+        model = AutoModelForCausalLM.from_pretrained(tiny_model)
+        model.model.layers[1].mlp.gate_proj.weight.data[3, 5] = value
+        model.save_pretrained(broken)
+        for outtype in ("f32", "f16", "bf16", "q8_0"):
+            with pytest.raises(UserError, match=r"gate_proj.*NaN or infinite"):
+                write_gguf(broken, tmp_path / "out.gguf", outtype)
+        with pytest.raises(UserError, match=r"gate_proj.*NaN or infinite"):
+            merge_adapter(str(broken), adapter, tmp_path / "merged")
+
+
+def test_an_adapter_for_another_base_is_refused_by_the_tensor_that_does_not_fit(adapter: Path, tmp_path: Path) -> None:
+    base = make_model("qwen2", tmp_path / "other")
+    with pytest.raises(UserError, match=r"the adapter changes model\.layers\.0.*does not have"):
+        merge_adapter(str(base), adapter, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_vocabulary_of_another_size_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    for size in (300, 5000):
+        other = edited(tiny_model, tmp_path / f"{size}", "config.json", lambda config: config.update(vocab_size=size))  # noqa: B023
+        with pytest.raises(UserError, match=rf"embed_tokens.weight has the shape .* asks for \({size}, 256\)"):
+            write_gguf(other, tmp_path / "out.gguf")
+
+    def add_token(tokenizer: dict[str, Any]) -> None:
+        tokenizer["added_tokens"].append(tokenizer["added_tokens"][0] | {"id": 6000, "content": "<|new|>"})
+
+    grown = edited(tiny_model, tmp_path / "grown", "tokenizer.json", add_token)
+    with pytest.raises(UserError, match=r"'<\|new\|>' has id 6000, the model has"):
+        write_gguf(grown, tmp_path / "out.gguf")

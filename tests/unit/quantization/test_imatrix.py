@@ -4,14 +4,10 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from qa_core.errors import UserError
-from qa_core.generation.chat import build_messages
-from qa_core.quantization.calibration import calibration_rows, turns
 from qa_core.quantization.imatrix import ImportanceMatrix, collect
-from qa_core.schemas import QA, Message, Passage
 
 
 def equal(a: ImportanceMatrix, b: ImportanceMatrix) -> bool:
@@ -68,62 +64,12 @@ def test_the_file_is_llama_cpps_own_format(tiny_model: Path, token_rows: list[li
     assert shapes["blk.0.ffn_down.weight.counts"] == (1, 1)
 
 
-def conversations(shown: int = 6) -> pa.Table:
-    """Twelve training rows, the first ``shown`` of them with a passage, and four test rows."""
-    rows = []
-    for n in range(16):
-        text = f"Block {n} stores 256 values with one scale."
-        passages = (
-            [Passage(f"c{n}", "d", "a.md", "A", ("S",), 0, len(text), 9, 0.5, "A > S", text)] if n < shown else []
-        )
-        messages = build_messages(f"What does block {n} store?", passages)
-        messages.append(Message(role="assistant", content="256 values."))
-        ids = [passage.chunk_id for passage in passages]
-        split = "train" if n < 12 else "test"
-        rows.append({"qa_id": f"q{n:02}", "split": split, "context_chunk_ids": ids, "messages": messages})
-    return pa.Table.from_pylist(rows, QA)
-
-
-def decoded(model: Path, rows: list[list[int]]) -> list[str]:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    return [tokenizer.decode(row) for row in rows]
-
-
-def test_calibration_text_is_training_conversations_in_the_served_template(tiny_model: Path) -> None:
-    texts = decoded(tiny_model, calibration_rows(tiny_model, conversations(), split="train", rows=10, length=400))
-    assert len(texts) == 10
-    assert all(text.startswith("<|im_start|>system\n") and "256 values." in text for text in texts)
-    assert not any(f"block {number} store?" in text for text in texts for number in range(12, 16))
-
-
-@pytest.mark.parametrize(("shown", "expected"), [(6, 5), (2, 2), (11, 8), (0, 0), (12, 9)])
-def test_as_many_conversations_have_passages_as_have_none_where_there_are_enough(
-    tiny_model: Path, shown: int, expected: int
+def test_a_file_that_is_damaged_or_no_matrix_is_refused(
+    tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
-    rows = calibration_rows(tiny_model, conversations(shown), split="train", rows=9, length=400)
-    texts = decoded(tiny_model, rows)
-    assert (len(texts), sum("<sources>" in text for text in texts)) == (9, expected)
-
-
-def test_fewer_rows_than_asked_for_are_all_taken(tiny_model: Path) -> None:
-    assert len(calibration_rows(tiny_model, conversations(3), split="train", rows=50, length=400)) == 12
-
-
-def test_calibration_rows_do_not_depend_on_the_order_of_the_table(tiny_model: Path) -> None:
-    qa = conversations()
-    rows = calibration_rows(tiny_model, qa, split="train", rows=5, length=30)
-    assert rows == calibration_rows(tiny_model, qa.take(list(range(15, -1, -1))), split="train", rows=5, length=30)
-    assert max(map(len, rows)) == 30
-
-
-def test_the_texts_for_the_tokenizer_are_all_turns_once() -> None:
-    texts = turns(conversations(1))
-    assert len(texts) == len(set(texts)) == 2 + 16 + 1  # two system turns, sixteen questions, one answer
-    assert any("Block 0 stores 256 values" in text for text in texts)
-
-
-def test_an_empty_split_is_refused_by_name(tiny_model: Path) -> None:
-    with pytest.raises(UserError, match="no validation row"):
-        calibration_rows(tiny_model, conversations(), split="validation", rows=5, length=30)
+    with pytest.raises(UserError, match="is no importance matrix"):
+        ImportanceMatrix.load(tiny_gguf)
+    collect(tiny_model, token_rows[:1]).save(tmp_path / "imatrix.gguf")
+    (tmp_path / "imatrix.gguf").write_bytes((tmp_path / "imatrix.gguf").read_bytes()[:-100])
+    with pytest.raises(UserError, match="is damaged"):
+        ImportanceMatrix.load(tmp_path / "imatrix.gguf")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import gguf
@@ -68,3 +70,19 @@ def test_a_damaged_file_is_refused_before_llama_cpp_sees_it(tiny_gguf: Path, tmp
     (tmp_path / "broken.gguf").write_bytes(tiny_gguf.read_bytes()[:100_000])
     with pytest.raises(UserError, match="damaged"):
         quantize(tmp_path / "broken.gguf", tmp_path / "out.gguf", "Q4_K_M", None, n_threads=1)
+
+
+def test_a_disk_that_fills_up_is_an_error_and_no_short_file(tiny_gguf: Path, tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+from qa_core.quantization.quantize import quantize
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+quantize(Path(sys.argv[1]), Path(sys.argv[2]), "Q4_K_M", None, 1)
+"""
+    out = tmp_path / "out.gguf"
+    command = [sys.executable, "-c", program, str(tiny_gguf), str(out)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    assert "could not write" in result.stderr
+    assert not out.exists()

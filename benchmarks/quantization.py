@@ -1,0 +1,258 @@
+"""What the importance matrix is worth, and what conversion and quantisation cost.
+
+    python -m benchmarks.quantization [--run runs/tiny] [--large]
+
+Reads a finished run: its base, adapter, chunks and rows. With the matrix and without, files have equal types and equal
+bytes but for the matrix's name; both are compared with the 16-bit file on the validation and test conversations, which
+neither training nor calibration saw. Intervals are 95% bootstraps over conversations. One quantisation is one throw of
+the dice for a small model, so the ratio is also given for other types and for the base model, which is not tuned, and
+their geometric mean.
+
+``--large`` makes a random model in the shape of Qwen2.5-3B (6 GB, and as much again for the GGUF) and times it. The
+time of llama.cpp's own program is null unless llama-quantize is on the PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.qwen_shape import make_adapter, make_qwen_3b
+from jobs.model_copies import ModelCopies, Weights, gather
+from jobs.ray_session import ray_session
+from qa_core.artifacts import RunStore
+from qa_core.config import ConvertCompute, ConvertSettings
+from qa_core.generation.llama import LlamaModel
+from qa_core.quantization.calibration import calibration_rows
+from qa_core.quantization.divergence import TokenDivergence, token_divergence
+from qa_core.quantization.imatrix import ImportanceMatrix, collect
+from qa_core.quantization.quantize import quantize
+from qa_core.quantization.reference import load_tokenizer
+from qa_core.training.sft import encode
+
+THREADS = 2
+MEASURED: tuple[tuple[Weights, str], ...] = (
+    ("tuned", "Q4_K_M"), ("tuned", "Q4_K_S"), ("tuned", "IQ4_XS"), ("base", "Q4_K_M"),
+)  # fmt: skip
+WORKERS = (1, 2, 4)
+_BOOTSTRAPS = 1000
+
+
+def main() -> None:
+    arguments = _parse()
+    store = RunStore.open(str(arguments.run.parent), arguments.run.name)
+    inputs = {name: store.artifact(name) for name in ("base", "adapter", "qa", "chunks")}
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
+        copies = ModelCopies(inputs, ConvertSettings(compute=ConvertCompute(n_threads=THREADS)), Path(folder))
+        figures |= _same_from_any_workers(copies)
+        figures |= _what_the_matrix_is_worth(copies)
+        figures |= _speed(copies.f16("tuned"), Path(folder), "small")
+        if arguments.large:
+            figures |= _large(Path(folder))
+    headline = {
+        "kld_ratio": figures["kld_ratio"],
+        "kld_ratio_terms": figures["kld_ratio_terms"],
+        "peak_rss_gb": figures.get("peak_rss_gb"),
+        "time_ratio_to_llamacpp": figures.get("time_ratio_large", figures["time_ratio_small"]),
+    }
+    print(json.dumps(figures))
+    print(json.dumps(headline))
+
+
+def _same_from_any_workers(copies: ModelCopies) -> dict[str, float]:
+    """Largest relative difference of a mean between the matrix of one worker and those of more."""
+    rows = calibration_rows(copies.folder("tuned"), *copies.tables(), copies.settings)
+    with ray_session():
+        matrices = [gather(_with_workers(copies, workers), "tuned", rows) for workers in WORKERS]
+    differences = [
+        float(np.max(np.abs(other.means[name] - mean) / np.maximum(mean, np.finfo(np.float32).tiny)))
+        for other in matrices[1:]
+        for name, mean in matrices[0].means.items()
+    ]
+    print(f"matrix from {', '.join(map(str, WORKERS))} workers: largest relative difference {max(differences):g}")
+    return {"workers_difference": max(differences)}
+
+
+def _with_workers(copies: ModelCopies, workers: int) -> ModelCopies:
+    compute = ConvertCompute(num_workers=workers, num_cpus=0.5, n_threads=1)
+    settings = copies.settings.model_copy(update={"compute": compute})
+    return ModelCopies(copies.inputs, settings, copies.scratch)
+
+
+def _what_the_matrix_is_worth(copies: ModelCopies) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    rows = _held_out_rows(copies)
+    for weights, kind in MEASURED:
+        figures[f"{weights}_{kind}"] = measured = _ratio(copies, weights, kind, _matrix(copies, weights), rows)
+        print(weights, kind, json.dumps(measured), flush=True)
+    ratios = [measured["ratio"][0] for measured in figures.values()]
+    tuned = figures["tuned_Q4_K_M"]
+    return figures | {
+        "kld_ratio": tuned["ratio"][0],
+        "kld_ratio_terms": tuned["ratio_terms"][0],
+        "mean_kld_ratio": _rounded(float(np.exp(np.mean(np.log(ratios))))),
+    }
+
+
+def _matrix(copies: ModelCopies, weights: Weights) -> ImportanceMatrix:
+    rows = calibration_rows(copies.folder(weights), *copies.tables(), copies.settings)
+    return collect(copies.folder(weights), rows, THREADS)
+
+
+def _held_out_rows(copies: ModelCopies) -> list[list[int]]:
+    """Every validation and test conversation, cut like those of the gate."""
+    tokenizer, (qa, _) = load_tokenizer(copies.folder("tuned")), copies.tables()
+    held = [row["messages"] for row in qa.sort_by("qa_id").to_pylist() if row["split"] in ("validation", "test")]
+    return [encode(tokenizer, messages).input_ids[: copies.settings.calibration_length] for messages in held]
+
+
+def _ratio(
+    copies: ModelCopies, weights: Weights, kind: str, matrix: ImportanceMatrix, rows: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """Mean KLD with the matrix over that without, with its interval, at all tokens and at technical terms alone."""
+    f16, files = copies.f16(weights), {}
+    for label, used in (("with", matrix), ("without", None)):
+        files[label] = copies.scratch / f"{weights}-{kind}-{label}.gguf"
+        quantize(f16, files[label], kind, used, THREADS)
+    measured = {label: _divergences(f16, file, rows) for label, file in files.items()}
+    return {
+        "kld_with": _rounded(np.concatenate([row.kld for row in measured["with"]]).mean()),
+        "kld_without": _rounded(np.concatenate([row.kld for row in measured["without"]]).mean()),
+        "ratio": _interval(measured["with"], measured["without"], terms=False),
+        "ratio_terms": _interval(measured["with"], measured["without"], terms=True),
+        "same_top_with": _rounded(np.concatenate([row.same_top for row in measured["with"]]).mean()),
+        "same_top_without": _rounded(np.concatenate([row.same_top for row in measured["without"]]).mean()),
+        "bytes": [file.stat().st_size for file in files.values()],
+    }
+
+
+def _divergences(f16: Path, file: Path, rows: Sequence[Sequence[int]]) -> list[TokenDivergence]:
+    with closing(LlamaModel(f16)) as original, closing(LlamaModel(file)) as other:
+        return list(token_divergence(original, other, rows, THREADS))
+
+
+def _interval(one: Sequence[TokenDivergence], other: Sequence[TokenDivergence], terms: bool) -> list[float]:
+    """Ratio of the means and its bounds."""
+    sums = np.array([[_sum(a, terms), _sum(b, terms)] for a, b in zip(one, other, strict=True)])
+    draw = np.random.default_rng(0)
+    drawn = sums[draw.integers(0, len(sums), (_BOOTSTRAPS, len(sums)))].sum(axis=1)
+    bounds = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+    return [_rounded(sums[:, 0].sum() / sums[:, 1].sum()), *map(_rounded, bounds)]
+
+
+def _sum(row: TokenDivergence, terms: bool) -> float:
+    values: npt.NDArray[np.float64] = row.kld[row.is_term] if terms else row.kld
+    return float(values.sum())
+
+
+def _speed(f16: Path, folder: Path, size: str) -> dict[str, Any]:
+    """Seconds of our call and of llama.cpp's program on the same file without a matrix, with equal threads."""
+    out, program = folder / "speed.gguf", shutil.which("llama-quantize")
+    ours = _timed(lambda: quantize(f16, out, "Q4_K_M", None, THREADS))
+    sha = _digest(out)
+    if program is None:
+        return {f"quantize_s_{size}": _rounded(ours), f"time_ratio_{size}": None}
+    command = [program, str(f16), str(out), "Q4_K_M", str(THREADS)]
+    theirs = _timed(lambda: subprocess.run(command, check=True, capture_output=True))
+    same = sha == _digest(out)
+    out.unlink()
+    print(f"{size}: quantised in {ours:.2f} s, llama-quantize in {theirs:.2f} s, same bytes: {same}", flush=True)
+    return {
+        f"quantize_s_{size}": _rounded(ours), f"llama_quantize_s_{size}": _rounded(theirs),
+        f"time_ratio_{size}": _rounded(ours / theirs), f"same_bytes_{size}": same,
+    }  # fmt: skip
+
+
+def _large(folder: Path) -> dict[str, Any]:
+    """Merging and converting a model in the shape of Qwen2.5-3B, each in a process of its own."""
+    model, adapter = make_qwen_3b(folder / "qwen-3b"), make_adapter(folder / "adapter")
+    shards = sorted(model.glob("*.safetensors"))
+    source_bytes, largest = sum(file.stat().st_size for file in shards), max(file.stat().st_size for file in shards)
+    copied = _timed(lambda: _copy(shards, folder / "copy"))
+    (folder / "copy").unlink()
+    _, merge_peak = _in_a_process("merge_adapter(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))", model, adapter,
+                                  folder / "merged")  # fmt: skip
+    shutil.rmtree(folder / "merged")
+    f16 = folder / "qwen-3b-f16.gguf"
+    seconds, convert_peak = _in_a_process("write_gguf(Path(sys.argv[1]), Path(sys.argv[2]))", model, f16)
+    shutil.rmtree(model)
+    figures = {
+        "merge_rss_of_largest_shard": _rounded(merge_peak / largest),
+        "convert_s": _rounded(seconds),
+        "copy_s": _rounded(copied),
+        "speed_of_copy": _rounded(copied / seconds),
+        "megabytes_per_second": _rounded(source_bytes / seconds / 1e6),
+        "peak_rss_gb": _rounded(max(merge_peak, convert_peak) / 1e9),
+    }
+    print(f"large: {json.dumps(figures)}", flush=True)
+    return figures | _speed(f16, folder, "large")
+
+
+def _in_a_process(call: str, *paths: Path) -> tuple[float, int]:
+    """Seconds until the last of ``paths`` is on the disk, and the largest resident set in bytes."""
+    program = "import sys; from pathlib import Path; "
+    program += f"from qa_core.quantization.convert import merge_adapter, write_gguf; {call}"
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", program, *map(str, paths)])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{call} ended with status {status}")
+    for file in paths[-1].iterdir() if paths[-1].is_dir() else [paths[-1]]:
+        _sync(file)
+    return time.perf_counter() - started, usage.ru_maxrss * 1024
+
+
+def _copy(files: Sequence[Path], out: Path) -> None:
+    with out.open("wb") as target:
+        for file in files:
+            with file.open("rb") as source:
+                shutil.copyfileobj(source, target, 1 << 22)
+    _sync(out)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _timed(work: Any) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _rounded(value: float) -> float:
+    return value if math.isnan(value) else float(f"{value:.4g}")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("runs/tiny"), metavar="FOLDER")
+    parser.add_argument("--scratch", type=Path, metavar="FOLDER", help="for large files; the system's when left out")
+    parser.add_argument("--large", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
