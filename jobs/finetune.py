@@ -20,11 +20,12 @@ from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
+from qa_core.manifest import git_commit
 
 if TYPE_CHECKING:
     from ray.train.torch import TorchTrainer
 
-    from qa_core.training.qlora import FitResult
+    from qa_core.training.fit import FitResult
     from qa_core.training.sft import TrainingExample
 
 PLACEMENT_GROUP = "placement_group"
@@ -105,14 +106,15 @@ def _train(job: TrainingJob) -> StageOutcome:
     import ray.train
     import torch
 
-    from qa_core.training import qlora
     from qa_core.training.base_model import model_location
+    from qa_core.training.fit import fit
     from qa_core.training.hooks import evaluations
+    from qa_core.training.qlora import load_tokenizer
 
     settings = job.config.finetune
     torch.set_num_threads(max(1, int(settings.compute.cpus_per_worker)))
     location = model_location(job.base.local())
-    tokenizer = qlora.load_tokenizer(location)
+    tokenizer = load_tokenizer(location)
     data = load_data(job, tokenizer)
     checkpoint = ray.train.get_checkpoint()
     report = _reporter(settings.compute.strategy == "deepspeed_zero2")
@@ -121,7 +123,7 @@ def _train(job: TrainingJob) -> StageOutcome:
             # A sweep that starts again has forgotten what this trial reported.
             for losses in evaluations(Path(folder)):
                 report(losses, None)
-        result = qlora.fit(
+        result = fit(
             location,
             data.train,
             data.validation,
@@ -131,6 +133,8 @@ def _train(job: TrainingJob) -> StageOutcome:
             resume_from=Path(folder) if folder else None,
             on_step=_progress(job.counter),
             on_checkpoint=report,
+            provenance=_provenance(job),
+            tracking=_tracking(job),
         )
     if job.adapter is not None and ray.train.get_context().get_world_rank() == 0:
         _write(job, job.adapter, result, tokenizer, data)
@@ -142,10 +146,22 @@ def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
     """Training and validation rows as token ids."""
     from qa_core.training.sft import build_examples
 
-    qa, max_length = job.qa.read_table(["split", "messages"]), job.config.finetune.max_length
+    qa, max_length = job.qa.read_table(["qa_id", "split", "messages"]), job.config.finetune.max_length
     train, rejected = build_examples(qa, "train", tokenizer, max_length)
     validation, rejected_too = build_examples(qa, "validation", tokenizer, max_length)
     return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
+
+
+def _provenance(job: TrainingJob) -> dict[str, str]:
+    """Where a tracked run came from."""
+    manifest = job.qa.manifest()
+    return {"data_fingerprint": manifest.fingerprint if manifest else "", "git_commit": git_commit()}
+
+
+def _tracking(job: TrainingJob) -> Path:
+    """The trackers' folder: in the run where that is a local folder, and below the working directory otherwise."""
+    store = job.qa.store
+    return Path(store.path if store.is_local else Path.cwd() / store.path) / "tracking"
 
 
 def _progress(counter: Counter | None) -> Any:

@@ -164,7 +164,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Make question/answer rows from chunks.", ("rows", "train", "validation", "test"),
     ),
     Stage(
-        "finetune", "jobs.finetune", 2, ("finetune",), ("qa", "base"), ("adapter",),
+        "finetune", "jobs.finetune", 3, ("finetune",), ("qa", "base"), ("adapter",),
         _training,
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
@@ -186,7 +186,7 @@ PIPELINE: tuple[Stage, ...] = (
 """What `lectern run` runs."""
 
 TUNE = Stage(
-    "tune", "jobs.tune", 2, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
+    "tune", "jobs.tune", 3, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
     "Search hyperparameters with Ray Tune.", ("best_trial", "best_eval_loss", "stopped_early", "failed"),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What happens around the steps of transformers' Trainer: seeds, progress, and losses that survive a kill."""
+"""What happens around the steps of transformers' Trainer: progress, and losses that survive a kill."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 OnStep = Callable[[int], None]
@@ -35,13 +33,17 @@ def losses_of(state: TrainerState) -> tuple[dict[str, float], ...]:
     return tuple(entry for entry in entries if len(entry) > 1)
 
 
+def checkpoint_folder(workdir: Path, state: TrainerState) -> Path:
+    """Where Trainer has just written the checkpoint of this step."""
+    return workdir / f"checkpoint-{state.global_step}"
+
+
 class Hooks(TrainerCallback):
-    """Seeds each step, tells of steps and checkpoints, and logs the loss at every checkpoint."""
+    """Tells of steps and checkpoints, and logs the loss at every checkpoint."""
 
     def __init__(
-        self, seed: int, workdir: Path, eval_steps: int, on_step: OnStep | None, on_checkpoint: OnCheckpoint | None
+        self, workdir: Path, eval_steps: int, on_step: OnStep | None, on_checkpoint: OnCheckpoint | None
     ) -> None:
-        self.seed = seed
         self.workdir = workdir
         self.eval_steps = eval_steps
         self.on_step = on_step
@@ -52,12 +54,6 @@ class Hooks(TrainerCallback):
     ) -> None:
         if self.on_step is not None and state.global_step:
             self.on_step(state.global_step)
-
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        entropy = np.random.SeedSequence([self.seed, state.global_step, args.process_index])
-        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -75,4 +71,4 @@ class Hooks(TrainerCallback):
         newest: dict[str, float] = {}
         for entry in losses_of(state):
             newest |= entry
-        self.on_checkpoint(newest, self.workdir / f"checkpoint-{state.global_step}")
+        self.on_checkpoint(newest, checkpoint_folder(self.workdir, state))

@@ -1,0 +1,105 @@
+"""What the model answers to a few validation questions while it learns, for people to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from qa_core.training.hooks import checkpoint_folder
+from qa_core.training.sft import IGNORED, TrainingExample
+
+SAMPLES_FILE = "samples.json"
+"""In every checkpoint folder."""
+
+_MAX_NEW_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One greedy answer at one evaluation."""
+
+    step: int
+    qa_id: str
+    question: str
+    """The prompt's last lines, special tokens left out."""
+    wanted: str
+    answer: str
+
+
+class SampleAnswers(TrainerCallback):
+    """Asks at every evaluation, on rank 0; the answers so far are part of each checkpoint."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        examples: Sequence[TrainingExample],
+        workdir: Path,
+        resume_from: Path | None,
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._examples = examples
+        self._workdir = workdir
+        self.samples: list[Sample] = []
+        if resume_from is not None and (resume_from / SAMPLES_FILE).is_file():
+            told = json.loads((resume_from / SAMPLES_FILE).read_text(encoding="utf-8"))
+            self.samples = [Sample(**sample) for sample in told]
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self.samples += [self._ask(example, state.global_step) for example in self._examples]
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero and self.samples:
+            told = json.dumps([asdict(sample) for sample in self.samples])
+            (checkpoint_folder(self._workdir, state) / SAMPLES_FILE).write_text(told, encoding="utf-8")
+
+    def _ask(self, example: TrainingExample, step: int) -> Sample:
+        prompt, wanted = last_turn(example)
+        asked = self._text(prompt).strip().splitlines()
+        answer = self._text(greedy(self._model, prompt, _MAX_NEW_TOKENS))
+        return Sample(step, example.qa_id, asked[-2] if len(asked) > 1 else asked[-1], self._text(wanted), answer)
+
+    def _text(self, token_ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(token_ids, skip_special_tokens=True)).strip()
+
+
+def last_turn(example: TrainingExample) -> tuple[list[int], list[int]]:
+    """Token ids of the prompt and of the last answer, its end mark included."""
+    start = max(place for place, label in enumerate(example.labels) if label == IGNORED) + 1
+    return example.input_ids[:start], example.input_ids[start:]
+
+
+@torch.no_grad()
+def greedy(model: Any, prompt: Sequence[int], max_new_tokens: int) -> list[int]:
+    """The most likely continuation of ``prompt``, token by token; the end mark is its last when one came in time."""
+    was_training = model.training
+    model.eval()
+    tokens = torch.tensor([list(prompt)], device=model.device)
+    written = model.generate(
+        input_ids=tokens, attention_mask=torch.ones_like(tokens), do_sample=False, max_new_tokens=max_new_tokens
+    )
+    model.train(was_training)
+    return written[0, len(prompt) :].tolist()
+
+
+def samples_page(samples: Sequence[Sample]) -> str:
+    """The samples as markdown: a question, what was wanted, and how the answer changed."""
+    lines = ["# Answers to validation questions during training", ""]
+    for qa_id in dict.fromkeys(sample.qa_id for sample in samples):
+        asked = [sample for sample in samples if sample.qa_id == qa_id]
+        lines += [f"## {asked[0].question}", "", f"Row `{qa_id}`, wanted: {_one_line(asked[0].wanted)}", ""]
+        lines += [f"- step {sample.step}: {_one_line(sample.answer) or '(nothing)'}" for sample in asked]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
