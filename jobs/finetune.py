@@ -7,18 +7,22 @@ its last checkpoint in the stage's scratch folder and ends with the bytes of a r
 from __future__ import annotations
 
 import collections
+import errno
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.checkpoints import CheckpointList
+from jobs.machine import available_memory
 from jobs.progress import Counter
 from jobs.ray_session import interruptible
 from jobs.stages import StageContext, StageOutcome
 from qa_core.artifacts import Artifact
-from qa_core.config import LecternConfig
+from qa_core.config import FinetuneSettings, LecternConfig
 from qa_core.errors import UserError
 from qa_core.manifest import git_commit
 
@@ -42,6 +46,8 @@ class TrainingJob:
     adapter: Artifact | None = None
     """Where rank 0 writes the result; nowhere in a sweep."""
     counter: Counter | None = None
+    checkpoints: CheckpointList | None = None
+    """Set by :func:`make_trainer`."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,44 @@ def run(context: StageContext) -> StageOutcome:
     inputs, total = context.inputs, context.config.finetune.max_steps
     with context.progress.track("steps", total) as counter:
         job = TrainingJob(context.config, inputs["qa"], inputs["base"], context.outputs["adapter"], counter)
-        result: Any = interruptible(make_trainer(job, "finetune", context.scratch).fit)
+        outcome = train(job, "finetune", context.scratch)
+    assert isinstance(outcome, StageOutcome)
+    return outcome
+
+
+def train(job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[Any] = ()) -> Any:
+    """What rank 0 of a Ray Train run returns; what a person can mend is raised as :class:`UserError`."""
+    from ray.train import ControllerError, WorkerGroupError
+
+    trainer = make_trainer(job, name, storage_path, callbacks)
+    try:
+        result: Any = interruptible(trainer.fit)
+    except WorkerGroupError as error:
+        raise mendable(list(error.worker_failures.values()), job.config.finetune, storage_path) or error from error
+    except ControllerError as error:
+        raise mendable([error.controller_failure], job.config.finetune, storage_path) or error from error
     if isinstance(result.return_value, UserError):
         raise result.return_value
-    assert isinstance(result.return_value, StageOutcome)
     return result.return_value
+
+
+def mendable(failures: Sequence[Exception], settings: FinetuneSettings, storage_path: str) -> UserError | None:
+    """What a person can do about the failures of a run's workers; None when there is nothing to say."""
+    import ray.exceptions
+
+    for failure in failures:
+        if isinstance(failure, UserError):
+            return failure
+        if isinstance(failure, ray.exceptions.OutOfMemoryError):
+            from qa_core.training.preflight import out_of_memory
+
+            return out_of_memory(settings)
+        if os.strerror(errno.ENOSPC) in str(failure):
+            return UserError(
+                f"the disk of {storage_path} filled up while a checkpoint was saved",
+                "free some and run again: training goes on from the checkpoint before",
+            )
+    return None
 
 
 def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[Any] = ()) -> TorchTrainer:
@@ -74,11 +113,12 @@ def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequ
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    compute = job.config.finetune.compute
+    compute, checkpoints = job.config.finetune.compute, CheckpointList(storage_path, name)
+    checkpoints.mend()
     resources = {"CPU": compute.cpus_per_worker} | ({"GPU": 1.0} if compute.use_gpu else {})
     return TorchTrainer(
         train_worker,
-        train_loop_config={"job": job},
+        train_loop_config={"job": replace(job, checkpoints=checkpoints)},
         torch_config=TorchConfig(backend="nccl" if compute.use_gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=compute.num_workers, use_gpu=compute.use_gpu, resources_per_worker=resources
@@ -95,11 +135,18 @@ def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequ
 
 def train_worker(loop_config: dict[Any, Any]) -> Any:
     """What each rank runs. A user's mistake is returned, not raised: another try would meet it again."""
+    from qa_core.training.preflight import is_out_of_memory, out_of_memory
+
     job: TrainingJob = loop_config["job"]
     try:
         return _train(job)
     except UserError as error:
         return error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        # Raised, because the other workers still wait for this one.
+        raise out_of_memory(job.config.finetune) from error
 
 
 def _train(job: TrainingJob) -> StageOutcome:
@@ -109,6 +156,7 @@ def _train(job: TrainingJob) -> StageOutcome:
     from qa_core.training.base_model import model_location
     from qa_core.training.fit import fit
     from qa_core.training.hooks import evaluations
+    from qa_core.training.preflight import require_memory
     from qa_core.training.qlora import load_tokenizer
 
     settings = job.config.finetune
@@ -116,8 +164,9 @@ def _train(job: TrainingJob) -> StageOutcome:
     location = model_location(job.base.local())
     tokenizer = load_tokenizer(location)
     data = load_data(job, tokenizer)
+    require_memory(location, settings, _memory())
     checkpoint = ray.train.get_checkpoint()
-    report = _reporter(settings.compute.strategy == "deepspeed_zero2")
+    report = _reporter(settings.compute.strategy == "deepspeed_zero2", job.checkpoints)
     with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
         if folder and job.adapter is None:
             # A sweep that starts again has forgotten what this trial reported.
@@ -152,6 +201,23 @@ def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
     return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
 
 
+def _memory() -> int:
+    """Bytes that each worker can still take, by the worker with the least."""
+    import ray.train.torch
+    import torch
+    import torch.distributed as dist
+
+    device = ray.train.torch.get_device()
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = available_memory() // ray.train.get_context().get_local_world_size()
+    least = torch.tensor(float(free), dtype=torch.float64, device=device)
+    if dist.is_initialized():
+        dist.all_reduce(least, dist.ReduceOp.MIN)
+    return int(least)
+
+
 def _provenance(job: TrainingJob) -> dict[str, str]:
     """Where a tracked run came from."""
     manifest = job.qa.manifest()
@@ -180,7 +246,7 @@ def _progress(counter: Counter | None) -> Any:
     return on_step
 
 
-def _reporter(sharded: bool) -> Any:
+def _reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
     """Reports losses and checkpoints. Every rank must report equally often; rank 0's files are the whole checkpoint,
     unless DeepSpeed shards the optimiser (``sharded``), when each rank's files are a part of it."""
     import ray
@@ -191,6 +257,8 @@ def _reporter(sharded: bool) -> Any:
     name = group.id.hex() if group is not None else ""
 
     def on_checkpoint(losses: dict[str, float], folder: Path | None) -> None:
+        if checkpoints is not None and rank == 0:
+            checkpoints.keep()
         whole = folder is not None and (rank == 0 or sharded)
         checkpoint = ray.train.Checkpoint.from_directory(str(folder)) if whole else None
         ray.train.report({**losses, PLACEMENT_GROUP: name}, checkpoint=checkpoint)

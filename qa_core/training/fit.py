@@ -17,11 +17,11 @@ from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dic
 from transformers import PrinterCallback, TrainerState, TrainingArguments
 
 from qa_core.config import FinetuneSettings
-from qa_core.errors import UserError
 from qa_core.training.batches import PackedCollator, PackedDataset
 from qa_core.training.best import BestAdapter, best_step, is_finished
 from qa_core.training.hooks import STATE_FILE, Hooks, OnCheckpoint, OnStep, losses_of
 from qa_core.training.packing import filled, pack, packed_order
+from qa_core.training.preflight import require_trainable
 from qa_core.training.qlora import compute_dtype, load_quantized, load_tokenizer, with_adapter
 from qa_core.training.samples import Sample, SampleAnswers
 from qa_core.training.sft import TrainingExample
@@ -103,10 +103,10 @@ def fit(
         tracking: where trackers of ``report_to`` keep their files.
 
     Raises:
-        UserError: nothing to train on, unknown target modules, or a loss that is not a number or explodes.
+        UserError: nothing to train on, a base that is quantised already, unknown target modules, or a loss that is no
+            number or explodes.
     """
-    if not train:
-        raise UserError("there is no training row", "raise finetune.max_length or generate more rows")
+    require_trainable(location, train, validation, settings)
     tokenizer = load_tokenizer(location)
     # Before the model: with DeepSpeed, transformers must know of it when weights are loaded.
     arguments = _training_arguments(settings, seed, workdir, bool(validation), provenance or {})
