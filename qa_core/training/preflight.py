@@ -63,7 +63,8 @@ def require_memory(location: str, settings: FinetuneSettings, memory: int) -> Me
     needed = estimate(location, settings)
     if needed.total <= memory:
         return needed
-    fitting, changes = settings, []
+    fitting = settings
+    changes: list[str] = []
     while estimate(location, fitting).total > memory and (lighter := halved(fitting)) is not None:
         changes = [change for change in changes if change.split("=")[0] != lighter[0].split("=")[0]] + [lighter[0]]
         fitting = lighter[1]

@@ -1,4 +1,4 @@
-"""Fine-tuning as a command: killed anywhere, on any number of workers, on a full disk, it ends with the same adapter."""
+"""Fine-tuning as a command: killed anywhere, on a full disk, by any number of workers, it makes the same adapter."""
 
 from __future__ import annotations
 

@@ -46,9 +46,10 @@ def test_too_little_memory_is_told_with_the_settings_that_fit(base: str) -> None
     with pytest.raises(UserError, match=r"per_device_train_batch_size=2 would fit") as caught:
         require_memory(base, settings(), needed - 1)
     assert "base model" in caught.value.problem
-    with pytest.raises(UserError, match=r"batch_size=1 finetune.gradient_checkpointing=true would fit"):
-        least = settings(compute=TrainCompute(use_gpu=False), gradient_checkpointing=True)
-        require_memory(base, settings(), estimate(base, least).total)
+    compute = TrainCompute(use_gpu=False)
+    least = estimate(base, settings(compute=compute, gradient_checkpointing=True, max_length=1024)).total
+    with pytest.raises(UserError, match=r"batch_size=1 finetune.gradient_checkpointing=true finetune.max_length=1024 w"):
+        require_memory(base, settings(), least)
     with pytest.raises(UserError, match="a smaller base model"):
         require_memory(base, settings(), 1000)
 
