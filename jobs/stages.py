@@ -187,7 +187,7 @@ PIPELINE: tuple[Stage, ...] = (
 
 TUNE = Stage(
     "tune", "jobs.tune", 3, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
-    "Search hyperparameters with Ray Tune.", ("best_trial", "best_eval_loss", "stopped_early", "failed"),
+    "Search hyperparameters with Ray Tune.", ("best_trial", "best_answer_f1", "stopped_early", "failed"),
 )  # fmt: skip
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (*PIPELINE, TUNE)}

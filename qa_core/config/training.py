@@ -123,6 +123,12 @@ class TuneSettings(Section):
     grace_period: int = Field(1, ge=1)
     """Reports before ASHA may stop a trial."""
     reduction_factor: float = Field(3, gt=1)
+    searcher: Literal["tpe", "random"] = "tpe"
+    """``tpe``: Optuna's tree-structured Parzen estimator, which draws near what scored well."""
+    answer_rows: int = Field(64, ge=1)
+    """Validation questions that a finished trial answers; their mean token F1 is what trials are compared by."""
+    answer_tokens: int = Field(128, ge=1)
+    """Longest answer."""
     search_space: dict[str, SearchDimension] = {
         "finetune.learning_rate": SearchDimension(distribution="loguniform", low=5e-5, high=1e-3),
         "finetune.lora.r": SearchDimension(distribution="choice", values=(8, 16, 32)),

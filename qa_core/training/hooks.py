@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,14 @@ STATE_FILE = "trainer_state.json"
 
 def evaluations(checkpoint: Path) -> list[dict[str, float]]:
     """The losses of every evaluation up to ``checkpoint``, each as ``on_checkpoint`` was told them."""
+    return told_at_evaluations(losses_of(TrainerState.load_from_json(str(checkpoint / STATE_FILE))))
+
+
+def told_at_evaluations(history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """At each evaluation of ``history``, the newest of every figure."""
     told: list[dict[str, float]] = []
     newest: dict[str, float] = {}
-    for entry in losses_of(TrainerState.load_from_json(str(checkpoint / STATE_FILE))):
+    for entry in history:
         newest = newest | entry
         if "eval_loss" in entry:
             told.append(newest)

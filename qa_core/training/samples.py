@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from qa_core.training.answers import greedy_answers, last_turn
 from qa_core.training.hooks import checkpoint_folder
-from qa_core.training.sft import IGNORED, TrainingExample
+from qa_core.training.sft import TrainingExample
 
 SAMPLES_FILE = "samples.json"
 """In every checkpoint folder."""
@@ -27,7 +27,7 @@ class Sample:
     step: int
     qa_id: str
     question: str
-    """The prompt's last lines, special tokens left out."""
+    """The prompt's last line, without special tokens."""
     wanted: str
     answer: str
 
@@ -53,41 +53,30 @@ class SampleAnswers(TrainerCallback):
             self.samples = [Sample(**sample) for sample in told]
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self.samples += [self._ask(example, state.global_step) for example in self._examples]
+        if state.is_world_process_zero and self._examples:
+            self.samples += self._ask(state.global_step)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero and self.samples:
             told = json.dumps([asdict(sample) for sample in self.samples])
             (checkpoint_folder(self._workdir, state) / SAMPLES_FILE).write_text(told, encoding="utf-8")
 
-    def _ask(self, example: TrainingExample, step: int) -> Sample:
-        prompt, wanted = last_turn(example)
-        asked = self._text(prompt).strip().splitlines()
-        answer = self._text(greedy(self._model, prompt, _MAX_NEW_TOKENS))
-        return Sample(step, example.qa_id, asked[-2] if len(asked) > 1 else asked[-1], self._text(wanted), answer)
+    def _ask(self, step: int) -> list[Sample]:
+        turns = [last_turn(example) for example in self._examples]
+        answers = greedy_answers(self._model, [prompt for prompt, _ in turns], _MAX_NEW_TOKENS)
+        asked = zip(self._examples, turns, answers, strict=True)
+        return [
+            Sample(step, example.qa_id, self._question(prompt), self._text(wanted), self._text(answer))
+            for example, (prompt, wanted), answer in asked
+        ]
+
+    def _question(self, prompt: Sequence[int]) -> str:
+        """The last line before the one that names the assistant."""
+        lines = self._text(prompt).splitlines()
+        return lines[-2] if len(lines) > 1 else lines[-1]
 
     def _text(self, token_ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(token_ids, skip_special_tokens=True)).strip()
-
-
-def last_turn(example: TrainingExample) -> tuple[list[int], list[int]]:
-    """Token ids of the prompt and of the last answer, its end mark included."""
-    start = max(place for place, label in enumerate(example.labels) if label == IGNORED) + 1
-    return example.input_ids[:start], example.input_ids[start:]
-
-
-@torch.no_grad()
-def greedy(model: Any, prompt: Sequence[int], max_new_tokens: int) -> list[int]:
-    """The most likely continuation of ``prompt``, token by token; the end mark is its last when one came in time."""
-    was_training = model.training
-    model.eval()
-    tokens = torch.tensor([list(prompt)], device=model.device)
-    written = model.generate(
-        input_ids=tokens, attention_mask=torch.ones_like(tokens), do_sample=False, max_new_tokens=max_new_tokens
-    )
-    model.train(was_training)
-    return written[0, len(prompt) :].tolist()
 
 
 def samples_page(samples: Sequence[Sample]) -> str:

@@ -48,7 +48,9 @@ def test_too_little_memory_is_told_with_the_settings_that_fit(base: str) -> None
     assert "base model" in caught.value.problem
     compute = TrainCompute(use_gpu=False)
     least = estimate(base, settings(compute=compute, gradient_checkpointing=True, max_length=1024)).total
-    with pytest.raises(UserError, match=r"batch_size=1 finetune.gradient_checkpointing=true finetune.max_length=1024 w"):
+    with pytest.raises(
+        UserError, match=r"batch_size=1 finetune.gradient_checkpointing=true finetune.max_length=1024 w"
+    ):
         require_memory(base, settings(), least)
     with pytest.raises(UserError, match="a smaller base model"):
         require_memory(base, settings(), 1000)
