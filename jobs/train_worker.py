@@ -91,7 +91,7 @@ def _train(job: TrainingJob) -> StageOutcome:
     data = load_data(job, tokenizer)
     require_memory(location, settings, _memory())
     checkpoint = ray.train.get_checkpoint()
-    report = _reporter(settings.compute.strategy == "deepspeed_zero2", job.checkpoints)
+    report = reporter(settings.compute.strategy == "deepspeed_zero2", job.checkpoints)
     with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
         if folder and job.adapter is None:
             # A sweep that starts again has forgotten what this trial reported.
@@ -187,7 +187,7 @@ def _progress(counter: Counter | None) -> Any:
     return on_step
 
 
-def _reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
+def reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
     """Reports losses and checkpoints. Every rank must report equally often; rank 0's files are the whole checkpoint,
     unless DeepSpeed shards the optimiser (``sharded``), when each rank's files are a part of it."""
     import ray

@@ -10,7 +10,7 @@ import torch
 _PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "L40S": 362e12, "L4": 121e12}
 """Dense 16-bit matrix products a second, from the vendor's data sheets, by a part of the device's name."""
 
-_FLOPS_PER_WEIGHT = 6.0
+FLOPS_PER_WEIGHT = 6.0
 """For each token: two forward, four backward, as MFU is usually counted, though frozen weights need fewer."""
 
 
@@ -39,7 +39,7 @@ class Throughput:
         figures = {"tokens_per_second": speed, "peak_memory_gib": peak_memory(self.device) / 2**30}
         peak = peak_flops(torch.cuda.get_device_name(self.device)) if self.device.type == "cuda" else None
         if peak is not None:
-            figures["mfu"] = _FLOPS_PER_WEIGHT * self.num_weights * speed / (peak * self.num_workers)
+            figures["mfu"] = FLOPS_PER_WEIGHT * self.num_weights * speed / (peak * self.num_workers)
         return figures
 
 
