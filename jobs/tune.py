@@ -151,7 +151,7 @@ def _searcher(config: LecternConfig, scratch: str) -> Searcher:
 
     class Draws(Searcher):
         def __init__(self) -> None:
-            super().__init__(metric="answer_f1", mode="max")
+            super().__init__(metric="eval_loss", mode="min")  # what every report has
             self._numbers: dict[str, int] = {}
             self._losses: dict[str, dict[int, float]] = {}
 
