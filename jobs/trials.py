@@ -60,7 +60,7 @@ class SweepStudy:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(direction="maximize", sampler=_sampler(self.settings, self.seed))
+        self._study = optuna.create_study(direction="maximize")
 
     def draw(self, number: int) -> dict[str, Any]:
         """Dotted parameters of trial ``number``: those it had, when it was drawn before."""
@@ -68,6 +68,8 @@ class SweepStudy:
         drawn = self.files.read(name)
         if drawn is not None:
             self._study.enqueue_trial(drawn)
+        # Seeded by the number, so that what is drawn next does not depend on which draws came out of a file.
+        self._study.sampler = _sampler(self.settings, self.seed + number)
         trial = self._study.ask({key: _distribution(space[key]) for key in sorted(space)})
         if drawn is None:
             self.files.write(name, trial.params)

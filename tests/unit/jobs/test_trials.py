@@ -57,16 +57,12 @@ def test_the_seed_decides_the_trials(tmp_path: Path, searcher: str) -> None:
     assert again[0] == again[1]
 
 
-def test_a_sweep_that_is_run_again_tries_the_trials_it_had_and_goes_on_learning(tmp_path: Path) -> None:
+def test_a_sweep_that_is_run_again_tries_the_trials_it_had_and_goes_on_as_it_would_have(tmp_path: Path) -> None:
     whole = searched(study(tmp_path / "whole"), 20)
     killed = study(tmp_path / "killed")
     searched(killed, 12)
     killed.draw(12)  # under way when the kill came
-    assert searched(study(tmp_path / "killed"), 13) == whole[:13]
-    # What is drawn next comes from another place of the random sequence, but from the same scores.
-    later = searched(study(tmp_path / "killed"), 30)
-    assert later[:13] == whole[:13]
-    assert fmean(map(score, later[13:])) > 0.8 * BLIND
+    assert searched(study(tmp_path / "killed"), 20) == whole
 
 
 def test_stopped_and_failed_trials_are_told_without_a_score(tmp_path: Path) -> None:
