@@ -1,7 +1,7 @@
 """The training loop beside TRL's SFTTrainer, and inside Ray Train beside itself run plainly.
 
     pip install -e ".[bench]"
-    python -m benchmarks.training [--rounds 3] [--steps 8] [--ray-steps 60]
+    python -m benchmarks.training [trl | ray] [--rounds 3] [--steps 8] [--ray-steps 60]
     python -m benchmarks.training --device cuda          one GPU, a random model of Qwen2.5-3B's shape, our loop alone
 
 A small Qwen2 with random weights in NF4, the same rows, adapters, batches and threads; each run is a process of its
@@ -21,6 +21,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -38,6 +39,7 @@ from benchmarks.training_contestants import (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", choices=("trl", "ray"), help="one of the comparisons alone")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8, help="optimisation steps of a run beside TRL")
@@ -55,30 +57,42 @@ def main() -> None:
 
 
 def on_cpu(options: argparse.Namespace) -> None:
+    figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         write_model(folder, SMALL)
-        found: dict[str, list[dict[str, float]]] = {"ours": [], "trl": [], "plain": [], "ray": []}
-        for names, rounds in ((("ours", "trl"), options.rounds), (("plain", "ray"), options.rounds)):
-            for number in range(rounds):
-                for name in names if number % 2 == 0 else names[::-1]:
-                    found[name].append(in_a_process(name, folder, options))
-                    print(f"round {number + 1}  {name:<6}{describe(found[name][-1])}", flush=True)
-    middle = {name: {key: median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
-    overhead = 100 * (middle["ray"]["loop_s"] / middle["plain"]["loop_s"] - 1)
-    print(
-        json.dumps(
-            {
-                "packing_efficiency": round(middle["ours"]["packing_efficiency"], 4),
-                "bins_filled": round(middle["ours"]["bins_filled"], 4),
-                "ratio_to_trl": round(middle["ours"]["tokens_per_second"] / middle["trl"]["tokens_per_second"], 3),
-                "ray_overhead_pct": round(overhead, 2),
-                "peak_mem_ratio": round(middle["ours"]["peak_bytes"] / middle["trl"]["peak_bytes"], 3),
-                "ray_loop_s": round(middle["ray"]["loop_s"], 1),
-                "ray_start_s": round(middle["ray"]["start_s"], 1),
-                "rounds": options.rounds,
-            }
-        )
-    )
+        if options.part in (None, "trl"):
+            figures |= beside_trl(medians(("ours", "trl"), folder, options))
+        if options.part in (None, "ray"):
+            figures |= inside_ray(medians(("plain", "ray"), folder, options))
+    print(json.dumps({**figures, "rounds": options.rounds}))
+
+
+def medians(names: Sequence[str], folder: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Of each contestant's figures; who goes first changes from round to round."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for number in range(options.rounds):
+        for name in names if number % 2 == 0 else names[::-1]:
+            found[name].append(in_a_process(name, folder, options))
+            print(f"round {number + 1}  {name:<6}{describe(found[name][-1])}", flush=True)
+    return {name: {key: median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
+
+
+def beside_trl(middle: dict[str, dict[str, float]]) -> dict[str, float]:
+    ours, trl = middle["ours"], middle["trl"]
+    return {
+        "packing_efficiency": round(ours["packing_efficiency"], 4),
+        "bins_filled": round(ours["bins_filled"], 4),
+        "ratio_to_trl": round(ours["tokens_per_second"] / trl["tokens_per_second"], 3),
+        "peak_mem_ratio": round(ours["peak_bytes"] / trl["peak_bytes"], 3),
+    }
+
+
+def inside_ray(middle: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {
+        "ray_overhead_pct": round(100 * (middle["ray"]["loop_s"] / middle["plain"]["loop_s"] - 1), 2),
+        "ray_loop_s": round(middle["ray"]["loop_s"], 1),
+        "ray_start_s": round(middle["ray"]["start_s"], 1),
+    }
 
 
 def in_a_process(name: str, folder: str, options: argparse.Namespace) -> dict[str, float]:

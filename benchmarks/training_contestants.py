@@ -156,7 +156,7 @@ def trl(options: argparse.Namespace) -> dict[str, float]:
                 output_dir=workdir, packing=True, max_length=options.max_length, max_steps=options.steps,
                 per_device_train_batch_size=1, gradient_accumulation_steps=4, learning_rate=chosen.learning_rate,
                 lr_scheduler_type="cosine", warmup_steps=2, gradient_checkpointing=False, bf16=False, use_cpu=True,
-                logging_steps=10, save_strategy="no", report_to="none", seed=SEED, disable_tqdm=True,
+                logging_steps=options.steps, save_strategy="no", report_to="none", seed=SEED, disable_tqdm=True,
                 dataloader_pin_memory=False,
             ),
             callbacks=[Clock()],
