@@ -92,6 +92,15 @@ def kill_at_a_random_step(process: subprocess.Popen[str], storage: Path, kill: C
     kill()
 
 
+def kill_everything(process: subprocess.Popen[str]) -> None:
+    """The command and all of its Ray, at once."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    for victim in (psutil.Process(process.pid), *children):
+        victim.kill()
+    psutil.wait_procs(children, timeout=10)
+    process.communicate()
+
+
 @pytest.mark.parametrize("attempt", range(2))
 def test_a_killed_worker_is_replaced_and_the_adapter_is_the_same(
     untrained: Callable[[], Path],
@@ -115,15 +124,7 @@ def test_a_killed_run_goes_on_where_it_was_and_the_adapter_is_the_same(
 ) -> None:
     storage = untrained()
     process = command(storage)
-
-    def kill_everything() -> None:
-        children = psutil.Process(process.pid).children(recursive=True)
-        for victim in (psutil.Process(process.pid), *children):
-            victim.kill()
-        psutil.wait_procs(children, timeout=10)
-        process.communicate()
-
-    kill_at_a_random_step(process, storage, kill_everything)
+    kill_at_a_random_step(process, storage, lambda: kill_everything(process))
     assert not (storage / "tiny" / "adapter").exists()
     output = finish(command(storage))
     assert adapter(storage) == uninterrupted, output
@@ -141,6 +142,24 @@ def test_one_two_and_four_workers_see_the_same_losses(
         found[workers] = losses(storage)
     for workers in (2, 4):
         assert found[workers] == pytest.approx(found[1], rel=1e-4)  # float sums in another order
+
+
+def test_sharded_optimisers_see_the_same_losses_and_resume(
+    untrained: Callable[[], Path], command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    found = {}
+    shared = ["finetune.max_steps=12", "finetune.train_batch_size=2", "finetune.compute.per_device_train_batch_size=1"]
+    shared += ["finetune.compute.num_workers=2", "finetune.compute.cpus_per_worker=1"]
+    for strategy in ("ddp", "deepspeed_zero2"):
+        storage = untrained()
+        chosen = [*shared, f"finetune.compute.strategy={strategy}"]
+        process = command(storage, *chosen)
+        if strategy == "deepspeed_zero2":
+            kill_at_a_random_step(process, storage, lambda: kill_everything(process))  # noqa: B023
+            process = command(storage, *chosen)
+        finish(process)
+        found[strategy] = losses(storage)
+    assert found["deepspeed_zero2"] == pytest.approx(found["ddp"], rel=1e-3)
 
 
 @pytest.fixture
