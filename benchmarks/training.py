@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8, help="optimisation steps of a run beside TRL")
     parser.add_argument("--ray-steps", type=int, default=60, help="of a run in Ray Train; two minutes or more")
+    parser.add_argument("--words", type=int, default=SMALL["vocab_size"], help="of the small model's vocabulary")
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--run", choices=("ours", "trl", "plain", "ray"), help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
@@ -59,7 +60,7 @@ def main() -> None:
 def on_cpu(options: argparse.Namespace) -> None:
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        write_model(folder, SMALL)
+        write_model(folder, {**SMALL, "vocab_size": options.words})
         if options.part in (None, "trl"):
             figures |= beside_trl(medians(("ours", "trl"), folder, options))
         if options.part in (None, "ray"):
@@ -98,7 +99,7 @@ def inside_ray(middle: dict[str, dict[str, float]]) -> dict[str, float]:
 def in_a_process(name: str, folder: str, options: argparse.Namespace) -> dict[str, float]:
     steps = options.ray_steps if name in ("plain", "ray") else options.steps
     command = [sys.executable, "-m", "benchmarks.training", "--run", name, "--model", folder]
-    command += ["--steps", str(steps), "--max-length", str(options.max_length)]
+    command += ["--steps", str(steps), "--max-length", str(options.max_length), "--words", str(options.words)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         sys.exit(result.stdout + result.stderr)

@@ -100,7 +100,7 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
 
     torch.set_num_threads(1)
     imported, chosen, clock = peak_bytes(), settings(options), StepClock()
-    examples = rows(SMALL["vocab_size"])
+    examples = rows(options.words)
     with tempfile.TemporaryDirectory() as workdir:
         result = fit(options.model, examples, [], chosen, SEED, Path(workdir), on_step=clock)
     lengths = [len(example.input_ids) for example in examples]
@@ -140,7 +140,7 @@ def trl(options: argparse.Namespace) -> dict[str, float]:
     for module in model.modules():  # as in ours: without it bitsandbytes has no backward pass on some processors
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-    examples = rows(SMALL["vocab_size"])
+    examples = rows(options.words)
     data = Dataset.from_list([{"input_ids": row.input_ids, "labels": row.labels} for row in examples])
     lora = chosen.lora
     with tempfile.TemporaryDirectory() as workdir:
@@ -185,7 +185,7 @@ def timed_fit(options: argparse.Namespace, on_checkpoint: Any) -> float:
     from qa_core.training.fit import fit
 
     torch.set_num_threads(os.cpu_count() or 1)
-    examples = rows(SMALL["vocab_size"])
+    examples = rows(options.words)
     with tempfile.TemporaryDirectory() as workdir:
         started = time.perf_counter()
         fit(

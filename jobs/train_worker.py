@@ -60,6 +60,8 @@ class TrainingData:
 
 def train_worker(loop_config: dict[Any, Any]) -> Any:
     """What each rank runs. A user's mistake is returned, not raised: another try would meet it again."""
+    import ray.train
+
     from qa_core.training.preflight import is_out_of_memory, out_of_memory
 
     job: TrainingJob = loop_config["job"]
@@ -70,8 +72,10 @@ def train_worker(loop_config: dict[Any, Any]) -> Any:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        # Raised, because the other workers still wait for this one.
-        raise out_of_memory(job.config.finetune) from error
+        refused = out_of_memory(job.config.finetune)
+        if ray.train.get_context().get_world_size() == 1:
+            return refused
+        raise refused from error  # the other workers still wait for this one, and returning would leave them waiting
 
 
 def _train(job: TrainingJob) -> StageOutcome:

@@ -109,6 +109,5 @@ def refuse_divergence(losses: Sequence[tuple[torch.Tensor, list[str]]], step: in
     loss, rows = bad[0]
     raise UserError(
         f"the loss of step {step} is {loss:g} a token (at most {limit:.1f} is sane), on rows {', '.join(rows)}",
-        "look at these rows in qa/; if they are fine, halve finetune.learning_rate or raise finetune.warmup_steps."
-        " The last checkpoint is kept.",
+        "look at these rows in qa/; if they are fine, halve finetune.learning_rate or raise finetune.warmup_steps",
     )
