@@ -166,7 +166,7 @@ def test_sharded_optimisers_see_the_same_losses_and_resume(
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     mounted = tmp_path / "disk"
     mounted.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=64m", "lectern-test"]
+    options = ["-t", "tmpfs", "-o", "size=1300m", "lectern-test"]  # a run asks for 1 GiB
     if subprocess.run(["mount", *options, str(mounted)], capture_output=True, check=False).returncode:
         pytest.skip("may not mount a small disk")
     yield mounted
