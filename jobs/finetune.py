@@ -41,17 +41,23 @@ def train(job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[An
     trainer = make_trainer(job, name, storage_path, callbacks)
     try:
         result: Any = trainer.fit()
-    except (WorkerGroupError, ControllerError) as error:
-        failures = (
-            list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else [error.controller_failure]
-        )
-        told = mendable(failures, job.config.finetune, storage_path)
+    except (WorkerGroupError, ControllerError, OSError) as error:
+        told = mendable(_causes(error), job.config.finetune, storage_path)
         if told is None:
             raise
         raise told from error
     if isinstance(result.return_value, UserError):
         raise result.return_value
     return result.return_value
+
+
+def _causes(error: Exception) -> list[Exception]:
+    """What went wrong on which worker, or here: a full disk fails the first who writes, and all of them write."""
+    from ray.train import ControllerError, WorkerGroupError
+
+    if isinstance(error, WorkerGroupError):
+        return list(error.worker_failures.values())
+    return [error.controller_failure] if isinstance(error, ControllerError) else [error]
 
 
 def mendable(failures: Sequence[Exception], settings: FinetuneSettings, storage_path: str) -> UserError | None:
