@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +95,8 @@ def told(console: Console, log_file: Path) -> Iterator[None]:
         console.print("lectern: stopped. Finished stages are kept; the same command goes on from here.")
         raise typer.Exit(STOPPED) from None
     except Exception as error:
-        traceback.print_exception(error)  # stderr is the log file here
+        with suppress(OSError):  # the disk may be full, and the screen should still be told
+            traceback.print_exception(error)  # stderr is the log file here
         console.print(f"[bold red]lectern: failed:[/bold red] {escape(gist(error))}")
         console.print(f"  The whole story is in {escape(str(log_file))}. The same command goes on from here.")
         raise typer.Exit(FAILED) from error

@@ -1,71 +1,82 @@
 """Stage ``finetune``: qa/ + base/ -> adapter/, with QLoRA on Ray Train.
 
-Every worker reads and tokenises the rows itself, so none of them passes through the driver. A run that is killed finds
-its last checkpoint in the stage's scratch folder and ends with the bytes of a run that was not.
+A run that is killed finds its last checkpoint in the stage's scratch folder and ends with the bytes of a run that was
+not. What each worker does is in :mod:`jobs.train_worker`.
 """
 
 from __future__ import annotations
 
-import collections
-import tempfile
+import errno
+import os
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jobs.progress import Counter
+from jobs.checkpoints import CheckpointList
 from jobs.ray_session import interruptible
 from jobs.stages import StageContext, StageOutcome
-from qa_core.artifacts import Artifact
-from qa_core.config import LecternConfig
+from jobs.train_worker import TrainingJob, train_worker
+from qa_core.config import FinetuneSettings
 from qa_core.errors import UserError
 
 if TYPE_CHECKING:
     from ray.train.torch import TorchTrainer
-
-    from qa_core.training.qlora import FitResult
-    from qa_core.training.sft import TrainingExample
-
-PLACEMENT_GROUP = "placement_group"
-"""Metric that names the workers' placement group, for a sweep that has to free it."""
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """All that a training worker is given."""
-
-    config: LecternConfig
-    qa: Artifact
-    base: Artifact
-    adapter: Artifact | None = None
-    """Where rank 0 writes the result; nowhere in a sweep."""
-    counter: Counter | None = None
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The rows of one training run, and how many had to be left out."""
-
-    train: list[TrainingExample]
-    validation: list[TrainingExample]
-    rejected: dict[str, int]
-
-    @property
-    def num_rows(self) -> dict[str, int]:
-        return {"train": len(self.train), "validation": len(self.validation)}
 
 
 def run(context: StageContext) -> StageOutcome:
     """Train and write ``adapter/``."""
     inputs, total = context.inputs, context.config.finetune.max_steps
     with context.progress.track("steps", total) as counter:
-        job = TrainingJob(context.config, inputs["qa"], inputs["base"], context.outputs["adapter"], counter)
-        result: Any = interruptible(make_trainer(job, "finetune", context.scratch).fit)
+        job = TrainingJob(context.config, inputs["qa"], inputs["base"], context.outputs["adapter"], counter=counter)
+        outcome = interruptible(partial(train, job, "finetune", context.scratch))
+    assert isinstance(outcome, StageOutcome)
+    return outcome
+
+
+def train(job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[Any] = ()) -> Any:
+    """What rank 0 of a Ray Train run returns; what a person can mend is raised as :class:`UserError`."""
+    from ray.train import ControllerError, WorkerGroupError
+
+    trainer = make_trainer(job, name, storage_path, callbacks)
+    try:
+        result: Any = trainer.fit()
+    except (WorkerGroupError, ControllerError, OSError) as error:
+        told = mendable(_causes(error), job.config.finetune, storage_path)
+        if told is None:
+            raise
+        raise told from error
     if isinstance(result.return_value, UserError):
         raise result.return_value
-    assert isinstance(result.return_value, StageOutcome)
     return result.return_value
+
+
+def _causes(error: Exception) -> list[Exception]:
+    """What went wrong on which worker, or here: a full disk fails the first who writes, and all of them write."""
+    from ray.train import ControllerError, WorkerGroupError
+
+    if isinstance(error, WorkerGroupError):
+        return list(error.worker_failures.values())
+    return [error.controller_failure] if isinstance(error, ControllerError) else [error]
+
+
+def mendable(failures: Sequence[Exception], settings: FinetuneSettings, storage_path: str) -> UserError | None:
+    """What a person can do about the failures of a run's workers; None when there is nothing to say."""
+    import ray.exceptions
+
+    for failure in failures:
+        if isinstance(failure, UserError):
+            return failure
+        if isinstance(failure, ray.exceptions.OutOfMemoryError):
+            from qa_core.training.preflight import out_of_memory
+
+            return out_of_memory(settings)
+        if os.strerror(errno.ENOSPC) in str(failure):
+            return UserError(
+                f"the disk of {storage_path} filled up while a checkpoint was saved",
+                "free some and run again: training goes on from the checkpoint before",
+            )
+    return None
 
 
 def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequence[Any] = ()) -> TorchTrainer:
@@ -73,11 +84,12 @@ def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequ
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    compute = job.config.finetune.compute
+    compute, checkpoints = job.config.finetune.compute, CheckpointList(storage_path, name)
+    checkpoints.mend()
     resources = {"CPU": compute.cpus_per_worker} | ({"GPU": 1.0} if compute.use_gpu else {})
     return TorchTrainer(
         train_worker,
-        train_loop_config={"job": job},
+        train_loop_config={"job": replace(job, checkpoints=checkpoints)},
         torch_config=TorchConfig(backend="nccl" if compute.use_gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=compute.num_workers, use_gpu=compute.use_gpu, resources_per_worker=resources
@@ -90,101 +102,3 @@ def make_trainer(job: TrainingJob, name: str, storage_path: str, callbacks: Sequ
             callbacks=list(callbacks),
         ),
     )
-
-
-def train_worker(loop_config: dict[Any, Any]) -> Any:
-    """What each rank runs. A user's mistake is returned, not raised: another try would meet it again."""
-    job: TrainingJob = loop_config["job"]
-    try:
-        return _train(job)
-    except UserError as error:
-        return error
-
-
-def _train(job: TrainingJob) -> StageOutcome:
-    import ray.train
-    import torch
-
-    from qa_core.training import qlora
-    from qa_core.training.base_model import model_location
-    from qa_core.training.hooks import evaluations
-
-    settings = job.config.finetune
-    torch.set_num_threads(max(1, int(settings.compute.cpus_per_worker)))
-    location = model_location(job.base.local())
-    tokenizer = qlora.load_tokenizer(location)
-    data = load_data(job, tokenizer)
-    checkpoint = ray.train.get_checkpoint()
-    report = _reporter(settings.compute.strategy == "deepspeed_zero2")
-    with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
-        if folder and job.adapter is None:
-            # A sweep that starts again has forgotten what this trial reported.
-            for losses in evaluations(Path(folder)):
-                report(losses, None)
-        result = qlora.fit(
-            location,
-            data.train,
-            data.validation,
-            settings,
-            job.config.run.seed,
-            Path(workdir),
-            resume_from=Path(folder) if folder else None,
-            on_step=_progress(job.counter),
-            on_checkpoint=report,
-        )
-    if job.adapter is not None and ray.train.get_context().get_world_rank() == 0:
-        _write(job, job.adapter, result, tokenizer, data)
-    rows = {f"{split}_rows": count for split, count in data.num_rows.items()}
-    return StageOutcome({"adapter": len(data.train)}, data.rejected, {**rows, **result.metrics})
-
-
-def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
-    """Training and validation rows as token ids."""
-    from qa_core.training.sft import build_examples
-
-    qa, max_length = job.qa.read_table(["split", "messages"]), job.config.finetune.max_length
-    train, rejected = build_examples(qa, "train", tokenizer, max_length)
-    validation, rejected_too = build_examples(qa, "validation", tokenizer, max_length)
-    return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
-
-
-def _progress(counter: Counter | None) -> Any:
-    """Counts steps on rank 0; a resumed run counts the steps it does not repeat at once."""
-    import ray.train
-
-    if counter is None or ray.train.get_context().get_world_rank() != 0:
-        return None
-    done = 0
-
-    def on_step(step: int) -> None:
-        nonlocal done
-        counter.advance(step - done)
-        done = step
-
-    return on_step
-
-
-def _reporter(sharded: bool) -> Any:
-    """Reports losses and checkpoints. Every rank must report equally often; rank 0's files are the whole checkpoint,
-    unless DeepSpeed shards the optimiser (``sharded``), when each rank's files are a part of it."""
-    import ray
-    import ray.train
-
-    rank = ray.train.get_context().get_world_rank()
-    group = ray.util.get_current_placement_group()
-    name = group.id.hex() if group is not None else ""
-
-    def on_checkpoint(losses: dict[str, float], folder: Path | None) -> None:
-        whole = folder is not None and (rank == 0 or sharded)
-        checkpoint = ray.train.Checkpoint.from_directory(str(folder)) if whole else None
-        ray.train.report({**losses, PLACEMENT_GROUP: name}, checkpoint=checkpoint)
-
-    return on_checkpoint
-
-
-def _write(job: TrainingJob, adapter: Artifact, result: FitResult, tokenizer: Any, data: TrainingData) -> None:
-    from qa_core.training.adapter import write_adapter
-    from qa_core.training.base_model import model_name
-
-    with adapter.staging() as folder:
-        write_adapter(result, tokenizer, model_name(job.base.local()), job.config.finetune, data.num_rows, folder)

@@ -176,7 +176,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Make question/answer rows from chunks.", ("rows", "train", "validation", "test"),
     ),
     Stage(
-        "finetune", "jobs.finetune", 2, ("finetune",), ("qa", "base"), ("adapter",),
+        "finetune", "jobs.finetune", 3, ("finetune",), ("qa", "base"), ("adapter",),
         _training,
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
@@ -198,8 +198,8 @@ PIPELINE: tuple[Stage, ...] = (
 """What `lectern run` runs."""
 
 TUNE = Stage(
-    "tune", "jobs.tune", 2, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
-    "Search hyperparameters with Ray Tune.", ("best_trial", "best_eval_loss", "stopped_early", "failed"),
+    "tune", "jobs.tune", 3, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
+    "Search hyperparameters with Ray Tune.", ("best_trial", "best_answer_f1", "stopped_early", "failed"),
 )  # fmt: skip
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (*PIPELINE, TUNE)}

@@ -1,14 +1,15 @@
-"""Stage ``tune``: qa/ + base/ -> sweep/, with Ray Tune's ASHA over the training function of ``finetune``.
+"""Stage ``tune``: qa/ + base/ -> sweep/, with Ray Tune over the training function of ``finetune``.
 
-Each trial is a small Tune function that starts a Ray Train run of its own ("Train in Tune"). All trials are drawn
-before the first starts, so a sweep that is killed and run again has the same trials, and each of them goes on from its
-last checkpoint after telling ASHA again what it had told before.
+Each trial is a small Tune function that starts a Ray Train run of its own ("Train in Tune"). ASHA stops trials by their
+validation loss; what the search wants are answers: the token F1 of what the finished candidate says to validation
+questions. A sweep that is killed and run again has the same trials, and each of them goes on from its last checkpoint
+after telling ASHA again what it had told before.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from jobs.finetune import PLACEMENT_GROUP, TrainingJob, make_trainer
+from jobs.finetune import train
 from jobs.progress import Counter
 from jobs.ray_session import interruptible
 from jobs.stages import StageContext, StageOutcome
-from qa_core.config import LecternConfig, SearchDimension, TuneSettings
+from jobs.train_worker import PLACEMENT_GROUP, TrainingJob
+from jobs.trials import SweepStudy, TrialFiles
+from qa_core.config import LecternConfig, TuneSettings
 from qa_core.config_loader import Tree, apply, merge, nest
 from qa_core.errors import UserError
 from qa_core.schemas import TRIALS
 
 if TYPE_CHECKING:
     from ray.tune import Callback, Result, Tuner
+    from ray.tune.search import Searcher
 
 _OUTER_CPUS = 0.01
 """The Tune function only waits for its Ray Train run."""
@@ -35,17 +39,17 @@ _OUTER_CPUS = 0.01
 def run(context: StageContext) -> StageOutcome:
     """Search and write ``sweep/trials.parquet`` and ``sweep/best.yaml``."""
     config, inputs, settings = context.config, context.inputs, context.config.tune
-    draws = draw_trials(config)
-    job = TrainingJob(config, inputs["qa"], inputs["base"])
+    check_space(config)
+    job = TrainingJob(config, inputs["qa"], inputs["base"], answer_rows=settings.answer_rows)
     if "validation" not in job.qa.read_table(["split"])["split"].to_pylist():
         raise UserError("qa/ has no validation rows to compare trials on", "raise generate_qa.splits.validation")
     with context.progress.track("trials", settings.num_samples) as counter:
-        results: Any = interruptible(_tuner(job, draws, context.scratch, counter).fit)
+        results: Any = interruptible(_tuner(job, context.scratch, counter).fit)
     trials = sorted((_row(result, settings) for result in results), key=lambda row: row["trial_id"])
-    scored = [row for row in trials if row["eval_loss"] is not None]
+    scored = [row for row in trials if row["answer_f1"] is not None]
     if not scored:
-        raise RuntimeError(f"all {len(trials)} trials failed; the first one: {trials[0]['error']}")
-    best = min(scored, key=lambda row: (row["eval_loss"], row["trial_id"]))
+        raise RuntimeError(f"none of {len(trials)} trials finished; the first one: {trials[0]['error']}")
+    best = max(scored, key=lambda row: (row["answer_f1"], -row["eval_loss"]))
     with context.outputs["sweep"].staging() as folder:
         pq.write_table(pa.Table.from_pylist(trials, schema=TRIALS), folder / "trials.parquet")
         (folder / "best.yaml").write_text(overlay(best, len(trials)), encoding="utf-8")
@@ -54,6 +58,7 @@ def run(context: StageContext) -> StageOutcome:
         rejected={},
         metrics={
             "best_trial": best["trial_id"],
+            "best_answer_f1": best["answer_f1"],
             "best_eval_loss": best["eval_loss"],
             "best": json.loads(best["parameters"]),
             "stopped_early": sum(row["status"] == "stopped" for row in trials),
@@ -62,22 +67,13 @@ def run(context: StageContext) -> StageOutcome:
     )
 
 
-def draw_trials(config: LecternConfig) -> list[dict[str, Any]]:
-    """Dotted parameters of every trial, drawn from the seed and checked against the config's own rules."""
-    import numpy as np
-
-    generator = np.random.default_rng(config.run.seed)
-    for key in config.tune.search_space:
+def check_space(config: LecternConfig) -> None:
+    """Raise :class:`UserError` for a key or an end of its range that no trial could train with."""
+    for key, dimension in config.tune.search_space.items():
         if not key.startswith("finetune."):
             raise UserError(f"tune.search_space has {key!r}", "a sweep trains only: search over finetune.* keys")
-    domains = {key: _domain(dimension) for key, dimension in sorted(config.tune.search_space.items())}
-    draws = [
-        {key: _plain(domain.sample(random_state=generator)) for key, domain in domains.items()}
-        for _ in range(config.tune.num_samples)
-    ]
-    for draw in draws:
-        trial_config(config, draw)
-    return draws
+        for value in dimension.values or (dimension.low, dimension.high):
+            trial_config(config, {key: value})
 
 
 def overlay(best: Mapping[str, Any], num_trials: int) -> str:
@@ -85,51 +81,35 @@ def overlay(best: Mapping[str, Any], num_trials: int) -> str:
     tree: Tree = {}
     for key, value in json.loads(best["parameters"]).items():
         tree = merge(tree, nest(key, value))
-    loss, steps = best["eval_loss"], best["steps"]
-    comment = f"# Trial {best['trial_id']} of {num_trials}: evaluation loss {loss:.4f} after {steps} steps.\n"
-    return comment + yaml.safe_dump(tree)
+    f1, loss, steps = best["answer_f1"], best["eval_loss"], best["steps"]
+    measured = f"token F1 of its answers {f1:.4f}, validation loss {loss:.4f} after {steps} steps"
+    return f"# Trial {best['trial_id']} of {num_trials}: {measured}.\n{yaml.safe_dump(tree)}"
 
 
-def _domain(dimension: SearchDimension) -> Any:
-    from ray import tune
-
-    if dimension.distribution == "choice":
-        return tune.choice(list(dimension.values))
-    assert dimension.low is not None
-    assert dimension.high is not None
-    draw = tune.loguniform if dimension.distribution == "loguniform" else tune.uniform
-    return draw(dimension.low, dimension.high)
-
-
-def _plain(value: Any) -> Any:
-    """A Python value: YAML and JSON do not know numpy's numbers."""
-    return value.item() if hasattr(value, "item") else value
-
-
-def _tuner(job: TrainingJob, draws: Sequence[Mapping[str, Any]], scratch: str, counter: Counter) -> Tuner:
+def _tuner(job: TrainingJob, scratch: str, counter: Counter) -> Tuner:
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
     settings = job.config.tune
     reports = -(-settings.max_steps // settings.eval_steps)
     scheduler = ASHAScheduler(
-        # One report more than there are: a trial that runs to its end is left to end by itself.
-        max_t=reports + 1,
+        metric="eval_loss",
+        mode="min",
+        # More than there are, the score included: a trial that runs to its end is left to end by itself.
+        max_t=reports + 2,
         grace_period=min(settings.grace_period, reports),
         reduction_factor=settings.reduction_factor,
     )
 
     def trial(config: dict[str, Any]) -> None:
         number, draw = config["trial"]["number"], config["trial"]["parameters"]
-        _run_trial(replace(job, config=trial_config(job.config, draw)), f"trial-{number:03d}", scratch)
+        _run_trial(replace(job, config=trial_config(job.config, draw)), f"{number:03d}", scratch)
 
-    numbered = [{"number": number, "parameters": draw} for number, draw in enumerate(draws)]
     return tune.Tuner(
         tune.with_resources(trial, {"CPU": _OUTER_CPUS}),
-        param_space={"trial": tune.grid_search(numbered)},
         tune_config=tune.TuneConfig(
-            metric="eval_loss",
-            mode="min",
+            num_samples=settings.num_samples,
+            search_alg=_searcher(job.config, scratch),
             scheduler=scheduler,
             max_concurrent_trials=settings.compute.max_concurrent_trials,
         ),
@@ -139,16 +119,64 @@ def _tuner(job: TrainingJob, draws: Sequence[Mapping[str, Any]], scratch: str, c
 
 def trial_config(config: LecternConfig, parameters: Mapping[str, Any]) -> LecternConfig:
     """The config that one trial trains with."""
-    length = {"finetune.max_steps": config.tune.max_steps, "finetune.eval_steps": config.tune.eval_steps}
+    length = {
+        "finetune.max_steps": config.tune.max_steps,
+        "finetune.eval_steps": config.tune.eval_steps,
+        "finetune.sample_rows": 0,
+    }
     return apply(config, {**length, **parameters})
 
 
-def _run_trial(job: TrainingJob, name: str, scratch: str) -> None:
+def _run_trial(job: TrainingJob, number: str, scratch: str) -> None:
+    """Train, or tell what an earlier run of the sweep found out; the score is the last report."""
+    from ray import tune
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    result: Any = make_trainer(job, name, scratch, callbacks=[TuneReportCallback()]).fit()
-    if isinstance(result.return_value, UserError):
-        raise result.return_value
+    files = TrialFiles(f"{scratch}/trials")
+    told = files.read(f"{number}-done")
+    if told is None:
+        outcome: StageOutcome = train(job, f"trial-{number}", scratch, callbacks=[TuneReportCallback()])
+        told = outcome.metrics["evaluations"]
+        files.write(f"{number}-done", told)
+        told = told[-1:]
+    for report in told:
+        tune.report(report)
+
+
+def _searcher(config: LecternConfig, scratch: str) -> Searcher:
+    """Ray Tune's way to ask :class:`SweepStudy` for trials."""
+    from ray.tune.search import Searcher
+
+    study = SweepStudy(config.tune, config.run.seed, TrialFiles(f"{scratch}/trials"))
+
+    class Draws(Searcher):
+        def __init__(self) -> None:
+            super().__init__(metric="eval_loss", mode="min")  # what every report has
+            self._numbers: dict[str, int] = {}
+            self._losses: dict[str, dict[int, float]] = {}
+
+        def set_search_properties(self, metric: str | None, mode: str | None, config: Any, **spec: Any) -> bool:
+            return True
+
+        def suggest(self, trial_id: str) -> dict[str, Any]:
+            number = self._numbers.setdefault(trial_id, len(self._numbers))
+            self._losses[trial_id] = {}
+            return {"trial": {"number": number, "parameters": study.draw(number)}}
+
+        def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+            self._losses[trial_id][int(result["step"])] = result["eval_loss"]
+
+        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+            score = None if error else (result or {}).get("answer_f1")
+            study.tell(self._numbers[trial_id], score, {} if error else self._losses[trial_id])
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing: the study keeps its own files."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """Nothing: a sweep that is run again draws its trials from the study's files."""
+
+    return Draws()
 
 
 def _on_trial_end(counter: Counter) -> Callback:
@@ -184,6 +212,7 @@ def _row(result: Result, settings: TuneSettings) -> dict[str, Any]:
         "status": "failed" if result.error else finished,
         "steps": steps,
         "eval_loss": None if result.error else metrics.get("eval_loss"),
+        "answer_f1": None if result.error else metrics.get("answer_f1"),
         "parameters": json.dumps(trial["parameters"], sort_keys=True),
         "error": str(result.error).strip().splitlines()[-1] if result.error else "",
     }

@@ -183,6 +183,7 @@ TRIALS = pa.schema(
         ("status", pa.string()),
         ("steps", pa.int32()),
         ("eval_loss", pa.float64()),
+        ("answer_f1", pa.float64()),  # null for a trial that was stopped
         ("parameters", pa.string()),  # JSON object of dotted keys
         ("error", pa.string()),
     ]

@@ -25,6 +25,11 @@ class LoraSettings(Section):
     r: int = Field(16, ge=1)
     lora_alpha: int = Field(32, ge=1)
     lora_dropout: Fraction = 0.05
+    use_rslora: bool = False
+    """Scale by alpha / sqrt(r) instead of alpha / r, which keeps high ranks learning."""
+    use_dora: bool = False
+    """Learn the length of each weight column apart from its direction; slower, and vLLM and llama.cpp load no such
+    adapter (merged models are fine)."""
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -34,8 +39,9 @@ class TrainCompute(Section):
     num_workers: int = Field(1, ge=1)
     use_gpu: bool = True
     cpus_per_worker: float = Field(1.0, gt=0)
-    per_device_train_batch_size: int = Field(4, ge=1)
-    per_device_eval_batch_size: int = Field(4, ge=1)
+    per_device_train_batch_size: int = Field(1, ge=1)
+    """Packed sequences that a worker computes at once."""
+    per_device_eval_batch_size: int = Field(1, ge=1)
     strategy: Literal["ddp", "deepspeed_zero2"] = "ddp"
     max_failures: int = Field(2, ge=0)
     """Lost workers that are replaced before the run gives up."""
@@ -49,15 +55,21 @@ class FinetuneSettings(Section):
     warmup_steps: int = Field(30, ge=0)
     weight_decay: float = Field(0.0, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
-    train_batch_size: int = Field(16, ge=1)
-    """Rows in one optimisation step over all workers (4 a device x 4 accumulations on one GPU)."""
+    train_batch_size: int = Field(4, ge=1)
+    """Packed sequences of up to ``max_length`` tokens in one optimisation step over all workers."""
     max_steps: int = Field(1000, ge=1)
     eval_steps: int = Field(200, ge=1)
     """An evaluation and a checkpoint every this many steps."""
+    early_stopping_patience: int | None = Field(None, ge=1)
+    """Evaluations without a lower validation loss before training ends; null: never."""
+    load_best_model_at_end: bool = True
+    """The adapter is that of the lowest validation loss; otherwise that of the last step."""
     max_length: int = Field(2048, ge=64)
-    """Tokens of prompt and answer; longer rows are rejected and counted."""
+    """Tokens of a packed sequence, and so the most of a row; longer rows are rejected and counted."""
     gradient_checkpointing: bool = True
-    report_to: tuple[Literal["wandb", "tensorboard"], ...] = ()
+    sample_rows: int = Field(2, ge=0)
+    """Validation questions that are answered at every evaluation, for ``adapter/samples.md``."""
+    report_to: tuple[Literal["wandb", "mlflow", "tensorboard"], ...] = ()
     compute: TrainCompute = TrainCompute()
 
     @property
@@ -111,6 +123,12 @@ class TuneSettings(Section):
     grace_period: int = Field(1, ge=1)
     """Reports before ASHA may stop a trial."""
     reduction_factor: float = Field(3, gt=1)
+    searcher: Literal["tpe", "random"] = "tpe"
+    """``tpe``: Optuna's tree-structured Parzen estimator, which draws near what scored well."""
+    answer_rows: int = Field(64, ge=1)
+    """Validation questions that a finished trial answers; their mean token F1 is what trials are compared by."""
+    answer_tokens: int = Field(128, ge=1)
+    """Longest answer."""
     search_space: dict[str, SearchDimension] = {
         "finetune.learning_rate": SearchDimension(distribution="loguniform", low=5e-5, high=1e-3),
         "finetune.lora.r": SearchDimension(distribution="choice", values=(8, 16, 32)),

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_core.config import FinetuneSettings
+from qa_core.training.samples import samples_page
 
 if TYPE_CHECKING:
-    from qa_core.training.qlora import FitResult
+    from qa_core.training.fit import FitResult
 
 CONFIG_FILE = "adapter_config.json"
+SAMPLES_PAGE = "samples.md"
 
 
 def write_adapter(
@@ -23,7 +25,7 @@ def write_adapter(
     num_rows: Mapping[str, int],
     out: Path,
 ) -> None:
-    """Write weights, config, tokenizer, chat template and model card to ``out``.
+    """Write weights, config, tokenizer, chat template, model card and the samples of validation answers to ``out``.
 
     Args:
         base_model: name for people and for ``adapter_config.json``; never this machine's path of a built model.
@@ -33,6 +35,8 @@ def write_adapter(
     result.model.save_pretrained(str(out))
     tokenizer.save_pretrained(str(out))
     _normalize_config(out / CONFIG_FILE, base_model)
+    if result.samples:
+        (out / SAMPLES_PAGE).write_text(samples_page(result.samples), encoding="utf-8")
     (out / "README.md").write_text(model_card(result, base_model, settings, num_rows), encoding="utf-8")
 
 

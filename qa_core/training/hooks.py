@@ -1,13 +1,11 @@
-"""What happens around the steps of transformers' Trainer: seeds, progress, and losses that survive a kill."""
+"""What happens around the steps of transformers' Trainer: progress, and losses that survive a kill."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 OnStep = Callable[[int], None]
@@ -19,9 +17,14 @@ STATE_FILE = "trainer_state.json"
 
 def evaluations(checkpoint: Path) -> list[dict[str, float]]:
     """The losses of every evaluation up to ``checkpoint``, each as ``on_checkpoint`` was told them."""
+    return told_at_evaluations(losses_of(TrainerState.load_from_json(str(checkpoint / STATE_FILE))))
+
+
+def told_at_evaluations(history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """At each evaluation of ``history``, the newest of every figure."""
     told: list[dict[str, float]] = []
     newest: dict[str, float] = {}
-    for entry in losses_of(TrainerState.load_from_json(str(checkpoint / STATE_FILE))):
+    for entry in history:
         newest = newest | entry
         if "eval_loss" in entry:
             told.append(newest)
@@ -35,13 +38,17 @@ def losses_of(state: TrainerState) -> tuple[dict[str, float], ...]:
     return tuple(entry for entry in entries if len(entry) > 1)
 
 
+def checkpoint_folder(workdir: Path, state: TrainerState) -> Path:
+    """Where Trainer has just written the checkpoint of this step."""
+    return workdir / f"checkpoint-{state.global_step}"
+
+
 class Hooks(TrainerCallback):
-    """Seeds each step, tells of steps and checkpoints, and logs the loss at every checkpoint."""
+    """Tells of steps and checkpoints, and logs the loss at every checkpoint."""
 
     def __init__(
-        self, seed: int, workdir: Path, eval_steps: int, on_step: OnStep | None, on_checkpoint: OnCheckpoint | None
+        self, workdir: Path, eval_steps: int, on_step: OnStep | None, on_checkpoint: OnCheckpoint | None
     ) -> None:
-        self.seed = seed
         self.workdir = workdir
         self.eval_steps = eval_steps
         self.on_step = on_step
@@ -52,12 +59,6 @@ class Hooks(TrainerCallback):
     ) -> None:
         if self.on_step is not None and state.global_step:
             self.on_step(state.global_step)
-
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        entropy = np.random.SeedSequence([self.seed, state.global_step, args.process_index])
-        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -75,4 +76,4 @@ class Hooks(TrainerCallback):
         newest: dict[str, float] = {}
         for entry in losses_of(state):
             newest |= entry
-        self.on_checkpoint(newest, self.workdir / f"checkpoint-{state.global_step}")
+        self.on_checkpoint(newest, checkpoint_folder(self.workdir, state))

@@ -1,7 +1,7 @@
 """Conversations of the data set -> token ids and labels for supervised fine-tuning.
 
-What is trained is what the column ``messages`` shows. The loss counts the assistant's turn and its end mark only: the
-prompt's labels are -100.
+What is trained is what the column ``messages`` shows. The loss counts the assistant's turns and their end marks only:
+all other labels are -100.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from qa_core.errors import UserError
 from qa_core.schemas import Message
@@ -25,26 +24,11 @@ TOO_LONG = "too_long"
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """One conversation: ``input_ids`` and ``labels`` of the same length."""
+    """One conversation: ``input_ids`` and ``labels`` of the same length, and the row that it came from."""
 
     input_ids: list[int]
     labels: list[int]
-
-
-@dataclass(frozen=True)
-class PaddingCollator:
-    """Examples -> int64[batch, longest] tensors, padded on the right."""
-
-    pad_token_id: int
-
-    def __call__(self, examples: Sequence[TrainingExample]) -> dict[str, torch.Tensor]:
-        longest = max(len(example.input_ids) for example in examples)
-        rows = [(example, longest - len(example.input_ids)) for example in examples]
-        return {
-            "input_ids": torch.tensor([example.input_ids + [self.pad_token_id] * pad for example, pad in rows]),
-            "attention_mask": torch.tensor([[1] * len(example.input_ids) + [0] * pad for example, pad in rows]),
-            "labels": torch.tensor([example.labels + [IGNORED] * pad for example, pad in rows]),
-        }
+    qa_id: str = ""
 
 
 def build_examples(
@@ -53,14 +37,14 @@ def build_examples(
     """Examples of one split in the table's order, and how many rows were rejected for which reason.
 
     Args:
-        qa: columns ``split`` and ``messages`` of ``schemas.QA``.
+        qa: columns ``qa_id``, ``split`` and ``messages`` of ``schemas.QA``.
         tokenizer: a transformers tokenizer with a chat template.
         max_length: tokens of a conversation; a longer one is left out, never cut.
     """
     examples: list[TrainingExample] = []
     rejected: dict[str, int] = {}
-    for messages in qa.filter(pc.equal(qa["split"], split))["messages"].to_pylist():
-        example = encode(tokenizer, messages)
+    for row in qa.filter(pc.equal(qa["split"], split)).select(["qa_id", "messages"]).to_pylist():
+        example = encode(tokenizer, row["messages"], row["qa_id"])
         if len(example.input_ids) > max_length:
             rejected[TOO_LONG] = rejected.get(TOO_LONG, 0) + 1
         else:
@@ -68,23 +52,39 @@ def build_examples(
     return examples, rejected
 
 
-def encode(tokenizer: Any, messages: Sequence[Message]) -> TrainingExample:
-    """Token ids of a conversation in the tokenizer's chat template; labels start at its last turn, the answer.
+def encode(tokenizer: Any, messages: Sequence[Message], qa_id: str = "") -> TrainingExample:
+    """Token ids of a conversation in the tokenizer's chat template; labels are the assistant's turns with end marks.
 
-    Prompt and answer are tokenised apart, because that is how they meet at inference time: a prompt's last token never
-    merges with the answer's first.
+    Prompts and answers are tokenised apart, because that is how they meet at inference time: a prompt's last token
+    never merges with the answer's first. What follows an end mark (a newline in ChatML) is written by the next turn,
+    not by the model.
     """
-    prompt = tokenizer.apply_chat_template(list(messages[:-1]), tokenize=False, add_generation_prompt=True)
-    conversation = tokenizer.apply_chat_template(list(messages), tokenize=False)
-    if not conversation.startswith(prompt):
-        raise UserError(
-            "the base model's chat template does not put an answer behind its generation prompt",
-            "choose a base model with a ChatML-like template, such as Qwen2.5-Instruct",
-        )
-    # What follows the end mark (a newline in ChatML) is written by the next turn, not by the model.
-    prompt_ids = _ids(tokenizer, prompt)
-    answer_ids = _ids(tokenizer, conversation[len(prompt) :].rstrip())
-    return TrainingExample(prompt_ids + answer_ids, [IGNORED] * len(prompt_ids) + answer_ids)
+    input_ids: list[int] = []
+    labels: list[int] = []
+    written = ""
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before, turn = list(messages[:number]), list(messages[: number + 1])
+        prompt = tokenizer.apply_chat_template(before, tokenize=False, add_generation_prompt=True)
+        conversation = tokenizer.apply_chat_template(turn, tokenize=False)
+        marked = prompt != tokenizer.apply_chat_template(before, tokenize=False)
+        if not (marked and conversation.startswith(prompt) and prompt.startswith(written)):
+            raise _unusable_template()
+        answer = conversation[len(prompt) :].rstrip()
+        prompt_ids, answer_ids = _ids(tokenizer, prompt[len(written) :]), _ids(tokenizer, answer)
+        input_ids += prompt_ids + answer_ids
+        labels += [IGNORED] * len(prompt_ids) + answer_ids
+        written = prompt + answer
+    return TrainingExample(input_ids, labels, qa_id)
+
+
+def _unusable_template() -> UserError:
+    return UserError(
+        "the base model's chat template does not mark where the assistant's turn begins, or does not put the answer"
+        " behind that mark: its loss cannot be told from the prompt's",
+        "choose a base model with a ChatML-like template, such as Qwen2.5-Instruct",
+    )
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:

@@ -21,7 +21,7 @@ def test_later_layers_win_and_overrides_win_over_all(tmp_path: Path) -> None:
     layer.write_text("finetune: {max_steps: 7, eval_steps: 3}\n")
     config = load_config(["tiny", str(layer)], ["finetune.max_steps=9"])
     assert (config.finetune.max_steps, config.finetune.eval_steps) == (9, 3)
-    assert config.finetune.train_batch_size == 8  # from tiny, untouched
+    assert config.finetune.train_batch_size == 4  # from tiny, untouched
 
 
 def test_a_section_that_changes_its_variant_does_not_inherit_the_other_variants_keys() -> None:
@@ -47,7 +47,7 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
 def test_a_wrong_value_is_told_with_its_key_and_itself() -> None:
     assert "finetune.max_steps='abc'" in problem([], ["finetune.max_steps=abc"])
     assert "multiple of 256" in problem(["tiny"], ["base_model.source=scratch", "base_model.hidden_size=300"])
-    assert "must be a multiple of" in problem([], ["finetune.train_batch_size=6"])
+    assert "must be a multiple of" in problem([], ["finetune.train_batch_size=6", "finetune.compute.num_workers=4"])
 
 
 def test_a_model_or_mode_that_is_named_twice_is_refused_before_anything_is_asked() -> None:

@@ -14,7 +14,7 @@ from qa_core.dataset.conversations import converse
 from qa_core.errors import UserError
 from qa_core.generation.chat import SYSTEM_STANDALONE, build_messages
 from qa_core.schemas import QA, Message, Passage
-from qa_core.training.sft import PaddingCollator, TrainingExample, build_examples, encode
+from qa_core.training.sft import build_examples, encode
 from qa_core.training.tokenizer import save_tokenizer, train_tokenizer
 
 
@@ -30,7 +30,10 @@ def conversation(answer: str = "A majority.", question: str = "What is a quorum?
 
 
 def qa_table(*rows: tuple[str, list[Message]]) -> pa.Table:
-    return pa.Table.from_pylist([{"split": split, "messages": messages} for split, messages in rows], schema=QA)
+    return pa.Table.from_pylist(
+        [{"qa_id": f"q{n}", "split": split, "messages": messages} for n, (split, messages) in enumerate(rows)],
+        schema=QA,
+    )
 
 
 def ids(tokenizer: Any, text: str) -> list[int]:
@@ -47,6 +50,25 @@ def test_labels_are_the_answer_and_its_end_mark_and_nothing_else(tokenizer: Any)
     answer = [*ids(tokenizer, "A majority."), tokenizer.eos_token_id]
     assert example.input_ids == prompt + answer
     assert example.labels == [-100] * len(prompt) + answer
+
+
+def test_in_a_longer_conversation_every_answer_is_learned_and_no_question(tokenizer: Any) -> None:
+    first, second = "A majority of the nodes.", "The nodes."
+    messages = [
+        *conversation(first),
+        Message(role="user", content="Who votes?"),
+        Message(role="assistant", content=second),
+    ]
+    example = encode(tokenizer, messages)
+    pieces = [
+        (False, f"<|im_start|>system\n{SYSTEM_STANDALONE}<|im_end|>\n"),
+        (False, "<|im_start|>user\nWhat is a quorum?<|im_end|>\n<|im_start|>assistant\n"),
+        (True, f"{first}<|im_end|>"),
+        (False, "\n<|im_start|>user\nWho votes?<|im_end|>\n<|im_start|>assistant\n"),
+        (True, f"{second}<|im_end|>"),
+    ]
+    assert example.input_ids == ids(tokenizer, "".join(text for _, text in pieces))
+    assert example.labels == [token if learned else -100 for learned, text in pieces for token in ids(tokenizer, text)]
 
 
 def test_what_is_trained_is_what_the_data_set_shows(tokenizer: Any) -> None:
@@ -68,7 +90,7 @@ def test_examples_are_those_of_the_split_in_the_tables_order(tokenizer: Any) -> 
     examples, rejected = build_examples(
         qa_table(("train", first), ("test", other), ("train", second)), "train", tokenizer, 4096
     )
-    assert examples == [encode(tokenizer, first), encode(tokenizer, second)]
+    assert examples == [encode(tokenizer, first, "q0"), encode(tokenizer, second, "q2")]
     assert rejected == {}
 
 
@@ -88,13 +110,6 @@ def test_a_row_that_is_exactly_as_long_as_allowed_is_kept(tokenizer: Any) -> Non
     assert [len(build_examples(table, "train", tokenizer, limit)[0]) for limit in (length, length - 1)] == [1, 0]
 
 
-def test_batches_are_padded_on_the_right_and_padding_is_no_target() -> None:
-    batch = PaddingCollator(0)([TrainingExample([5, 6, 7], [-100, 6, 7]), TrainingExample([8], [8])])
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
-
-
 def test_a_template_that_rewrites_the_prompt_is_refused(tokenizer: Any, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
     other = AutoTokenizer.from_pretrained(tmp_path)
@@ -102,4 +117,12 @@ def test_a_template_that_rewrites_the_prompt_is_refused(tokenizer: Any, tmp_path
         "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
     )
     with pytest.raises(UserError, match="chat template"):
+        encode(other, conversation())
+
+
+def test_a_template_without_a_mark_for_the_assistant_is_refused(tokenizer: Any, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    other = AutoTokenizer.from_pretrained(tmp_path)
+    other.chat_template = "{% for m in messages %}{{ m['content'] + '\n' }}{% endfor %}"
+    with pytest.raises(UserError, match="does not mark where the assistant's turn begins"):
         encode(other, conversation())
