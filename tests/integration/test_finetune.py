@@ -141,7 +141,7 @@ def test_one_two_and_four_workers_see_the_same_losses(
         finish(command(storage, *shared, *split, "finetune.max_steps=20"))
         found[workers] = losses(storage)
     for workers in (2, 4):
-        assert found[workers] == pytest.approx(found[1], rel=1e-4)  # float sums in another order
+        assert found[workers] == pytest.approx(found[1], rel=1e-5)  # float sums in another order
 
 
 def test_sharded_optimisers_see_the_same_losses_and_resume(
