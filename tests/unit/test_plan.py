@@ -74,7 +74,7 @@ def test_a_changed_setting_on_an_old_run_names_the_field_and_both_remedies(paper
     with pytest.raises(UserError) as caught:
         plan_for(changed)
     text = str(caught.value)
-    assert "finetune.max_steps was 60, now 61" in text
+    assert f"finetune.max_steps was {config.finetune.max_steps}, now 61" in text
     assert "--force" in text
     assert "run.name=" in text
 
