@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -21,7 +22,9 @@ except UserError as error:
 
 
 def run(log: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", PROGRAM.format(log=log)], capture_output=True, text=True, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", PROGRAM.format(log=log)]
+    return subprocess.run(command, env=buffered, capture_output=True, text=True, check=False)
 
 
 def test_the_person_sees_their_lines_and_the_log_has_the_rest(tmp_path) -> None:
