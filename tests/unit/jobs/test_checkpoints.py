@@ -45,3 +45,4 @@ def test_a_run_that_never_began_has_nothing_to_mend(tmp_path: Path) -> None:
     checkpoints = CheckpointList(str(tmp_path), "finetune")
     checkpoints.mend()
     checkpoints.keep()
+    assert list(tmp_path.rglob("*")) == []

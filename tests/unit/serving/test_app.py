@@ -17,6 +17,7 @@ from qa_core.errors import UserError
 from qa_core.manifest import Manifest
 from serving.__main__ import mistake_in, require_free_port, require_safe_address, welcome
 from serving.app import build, read_args
+from serving.guard import is_loopback
 
 SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
 
@@ -94,6 +95,7 @@ def test_a_file_of_keys_is_read_before_anything_starts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_has_several_names(host: str) -> None:
+    assert is_loopback(host)
     require_safe_address(ServeSettings(host=host))
 
 
