@@ -187,6 +187,8 @@ class Engine:
         with self._wake:
             if self._closed:
                 raise RuntimeError("the engine is closed")
+            if not self.num_running + self.num_waiting:
+                self._last_step = time.monotonic()  # an hour without requests was no hour without progress
             self._inbox.extend(requests)
             self._wake.notify()
 

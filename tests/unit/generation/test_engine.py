@@ -191,3 +191,11 @@ def test_closing_fails_what_is_running_and_what_comes_later(tiny_gguf: Path) -> 
             running.result()
     with pytest.raises(RuntimeError, match="closed"):
         engine.generate(["We train"], SamplingParams(max_tokens=1))
+
+
+def test_time_without_requests_is_no_time_without_progress(engine: Engine) -> None:
+    engine._last_step -= 1000
+    assert engine.seconds_without_progress == 0
+    with engine._wake:  # the thread cannot step meanwhile
+        engine._submit([engine._request("We train", SamplingParams(max_tokens=1), lambda _: None, lambda _: None)])
+        assert engine.seconds_without_progress < 100

@@ -73,6 +73,8 @@ def test_stopped_and_failed_trials_are_told_without_a_score(tmp_path: Path) -> N
     found.tell(1, None, {})
     found.draw(2)
     found.tell(2, 0.5, {4: 1.0})
+    assert [trial.state.name for trial in found._study.trials] == ["PRUNED", "FAIL", "COMPLETE"]
+    assert found._study.best_value == 0.5
 
 
 def test_half_a_file_counts_as_none(tmp_path: Path) -> None:
