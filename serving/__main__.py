@@ -136,11 +136,15 @@ def welcome(settings: ServeSettings) -> str:
     name, rag = settings.model_name, f"{settings.model_name}-rag"
     body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a quorum?"}}]}}'
     key = " -H 'Authorization: Bearer KEY'" if settings.api_keys_file else ""
+    adapters = "".join(
+        f"          {each}, {each}-rag  under the adapter {path}\n" for each, path in settings.adapters.items()
+    )
     return (
         f"\nLectern answers at {url}\n"
         f"  page    {url}/  ask in a browser, and read the cited passages in their papers\n"
-        f"  models  {name}  the tuned model alone\n"
+        f"  models  {name}  the {'base' if settings.base_file else 'tuned'} model alone\n"
         f"          {rag}  the same with passages from the papers and citations\n"
+        f"{adapters}"
         f"          {name}-embedding  vectors of the papers' embedder\n"
         f"  try     curl -s {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'\n"
         f"  health  {url}/health   metrics  {url}/metrics\n"

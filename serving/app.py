@@ -32,9 +32,12 @@ def build(args: dict[str, Any]) -> Application:
     """
     config = read_args(args)
     store = RunStore.open(config.run.storage, config.run.name)
-    index, gguf = (complete(store.artifact(name), config) for name in ("index", "gguf"))
+    index = complete(store.artifact("index"), config)
+    model = config.serve.base_file or complete(store.artifact("gguf"), config)
     retriever = deployment(Retriever, config.serve.retriever).bind(index, config.index.embedder, config.retrieval)
-    generator = deployment(Generator, config.serve.generator, by_work).bind(gguf, config.generation, config.retrieval)
+    generator = deployment(Generator, config.serve.generator, by_work).bind(
+        model, config.serve.adapters, config.generation, config.retrieval
+    )
     return deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, retriever, generator)
 
 

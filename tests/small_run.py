@@ -58,6 +58,22 @@ def publish_model(store: RunStore, work: Path) -> None:
     publish(store, "gguf", lambda folder: quantize(work / "f16.gguf", folder / "Tiny-Q4_K_M.gguf", "Q4_K_M", None, 2))
 
 
+def write_adapter(model: Path, folder: Path) -> Path:
+    """A PEFT adapter over ``model`` that changes every answer, without a training."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
+    torch.manual_seed(3)
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(model), config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    adapted.save_pretrained(folder)
+    return folder
+
+
 def publish(store: RunStore, name: str, write: Callable[[Path], object]) -> None:
     artifact = store.artifact(name)
     artifact.clear_staging()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from qa_core.config.section import Section
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}(?<!-rag)(?<!-embedding)")
 
 
 class AutoscalingSettings(Section):
@@ -33,6 +38,12 @@ class ServeSettings(Section):
     port: int = Field(8000, ge=1, le=65535)
     model_name: str = "lectern"
     """Name of the standalone model in the API; ``<name>-rag`` answers with retrieval."""
+    base_file: str = ""
+    """GGUF file to serve instead of the run's own model, for adapters to lie over; every node with a generator must be
+    able to read it. ``convert.base_file`` makes one."""
+    adapters: dict[str, str] = {}
+    """LoRA adapters over ``base_file`` by the names of their models, such as ``{papers: runs/tiny/gguf/adapter.gguf}``.
+    Each takes a key-value cache of its own from its first request on."""
     api_keys_file: str = ""
     """File of API keys, one a line, that every node with an ingress can read; empty asks for no key, and then the
     service listens to this machine alone."""
@@ -46,3 +57,12 @@ class ServeSettings(Section):
     ingress: DeploymentSettings = DeploymentSettings(num_cpus=0.2, max_ongoing_requests=64)
     retriever: DeploymentSettings = DeploymentSettings(num_cpus=0.4, max_ongoing_requests=32)
     generator: DeploymentSettings = DeploymentSettings(num_cpus=1.0)
+
+    @model_validator(mode="after")
+    def _adapters_fit(self) -> Self:
+        if self.adapters and not self.base_file:
+            raise ValueError("adapters need base_file to lie over: the run's own model has its adapter merged in")
+        for name in self.adapters:
+            if not _MODEL_NAME.fullmatch(name) or name == self.model_name:
+                raise ValueError(f"{name!r} cannot be an adapter's name; -rag and -embedding at its end have a meaning")
+        return self

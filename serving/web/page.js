@@ -2,7 +2,7 @@
 
 // Everything from a paper or a model is put in with textContent: markup in it is shown, never read.
 const $ = (id) => document.getElementById(id);
-const state = { models: {}, running: null, papers: new Map(), cameFrom: null };
+const state = { running: null, papers: new Map(), cameFrom: null };
 
 // ------------------------------------------------------------------------------------------------------ the service
 
@@ -44,9 +44,10 @@ async function* events(response) {
 async function start() {
   try {
     const { data } = await (await call("/v1/models")).json();
-    const rag = data.find((model) => model.id.endsWith("-rag")).id;
-    state.models = { rag, standalone: rag.replace(/-rag$/, "") };
-    $("about").textContent = `· ${state.models.standalone}`;
+    const names = data.map((model) => model.id).filter((id) => id.endsWith("-rag")).map((id) => id.replace(/-rag$/, ""));
+    $("model").replaceChildren(...names.map((name) => new Option(name)));
+    $("model-label").hidden = names.length < 2;
+    $("about").textContent = `· ${names.join(", ")}`;
     const papers = await (await call("/v1/papers")).json();
     $("paper").replaceChildren(new Option("all", ""), ...papers.data.map((one) => new Option(one.title || one.source, one.source)));
   } catch (error) {
@@ -64,7 +65,8 @@ function askForKey() {
 async function ask() {
   const question = $("question").value.trim();
   if (!question || state.running) return;
-  if (!state.models.rag) return tell("The service has not said which models it has. Reload the page.");
+  const model = $("model").value;
+  if (!model) return tell("The service has not said which models it has. Reload the page.");
   tell("");
   const mode = new FormData($("ask")).get("mode");
   const turn = document.createElement("section");
@@ -74,7 +76,7 @@ async function ask() {
   running(true);
   const modes = mode === "both" ? ["rag", "standalone"] : [mode];
   const cards = modes.map((each) => card(turn, each, question));
-  const results = await Promise.allSettled(cards.map((each, at) => answer(each, modes[at], question)));
+  const results = await Promise.allSettled(cards.map((each, at) => answer(each, model, modes[at], question)));
   for (const { reason } of results) if (reason && reason.name !== "AbortError") tell(reason.message);
   state.running = null;
   running(false);
@@ -89,10 +91,10 @@ function card(turn, mode, question) {
   return element;
 }
 
-async function answer(element, mode, question) {
+async function answer(element, model, mode, question) {
   const began = performance.now();
   const text = element.querySelector(".text");
-  const body = { model: state.models[mode], messages: [{ role: "user", content: question }], stream: true,
+  const body = { model: mode === "rag" ? `${model}-rag` : model, messages: [{ role: "user", content: question }], stream: true,
                  stream_options: { include_usage: true } };
   if (mode === "rag") body.retrieval = retrieval();
   let said = "", first = null, last = null, usage = null;

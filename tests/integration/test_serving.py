@@ -14,7 +14,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.integration.service import ROOT, Service, running_service
+from tests.integration.service import ROOT, Service, make_run, running_service
 from tests.small_run import PAPERS
 
 pytestmark = pytest.mark.ray
@@ -25,7 +25,9 @@ QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     limits = ("serve.generator.max_ongoing_requests=2", "serve.generator.max_queued_requests=2")
-    with running_service(tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("model"), *limits) as service:
+    runs = tmp_path_factory.mktemp("runs")
+    make_run(runs, tmp_path_factory.mktemp("model"))
+    with running_service(runs, *limits) as service:
         yield service
 
 
