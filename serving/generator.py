@@ -13,7 +13,7 @@ from qa_core.config import GenerationSettings, RetrievalSettings
 from qa_core.errors import UserError
 from qa_core.generation.chat import build_messages
 from qa_core.schemas import Passage
-from serving.citing import abstention, cite, trace
+from serving.citing import abstention, cite, conflicts, trace
 from serving.engines import Engines
 from serving.pieces import Load, Piece, joined
 from serving.prompting import Budget, fit_prompt
@@ -61,8 +61,13 @@ class Generator:
         async for piece in self._decode(engine, prompt, params):
             answer += piece.text
             if piece.finish_reason:
-                found = trace(passages, kept) if request.retrieval and request.retrieval.trace else ()
-                piece = replace(piece, citations=cite(answer, kept), abstention=abstention(answer, kept), trace=found)
+                piece = replace(
+                    piece,
+                    citations=cite(answer, kept),
+                    conflicts=conflicts(answer, kept),
+                    abstention=abstention(answer, kept),
+                    trace=trace(passages, kept) if request.retrieval and request.retrieval.trace else (),
+                )
             yield piece
 
     async def answer(self, request: ChatCompletionRequest, passages: Sequence[Passage]) -> Piece:

@@ -175,6 +175,9 @@ function finish(element, last, usage, began, first) {
   const list = element.querySelector(".citations");
   list.append(...(last.citations ?? []).map(citationRow));
   list.hidden = !list.children.length;
+  const conflicts = element.querySelector(".conflicts");
+  conflicts.querySelector("ul").append(...(last.conflicts ?? []).map(conflictRow));
+  conflicts.hidden = !last.conflicts?.length;
   if (usage) element.querySelector(".cost").textContent = cost(usage, began, first);
   if (last.trace?.length) traceRows(element.querySelector(".trace"), last.trace);
 }
@@ -192,6 +195,20 @@ function citationRow(citation) {
   where.className = "where";
   where.textContent = `${citation.source}, characters ${citation.start_char}–${citation.end_char}`;
   row.append(open, support, where);
+  return row;
+}
+
+function conflictRow(conflict) {
+  const row = document.createElement("li");
+  row.append(...conflict.statements.map((statement) => {
+    const said = document.createElement("p");
+    const open = document.createElement("button");
+    open.type = "button";
+    open.textContent = `[${statement.number}] ${statement.title || statement.source}`;
+    open.addEventListener("click", () => read(statement, open));
+    said.append(open, `: “${statement.text}”`);
+    return said;
+  }));
   return row;
 }
 
@@ -262,10 +279,11 @@ function paperPart(passages, at, marked) {
   const to = after?.chunk_id === marked.chunk_id ? Math.max(0, after.start_char - part.start_char) : characters.length;
   const paragraph = document.createElement("p");
   if (isMarked) {
-    // A passage that was cut for the prompt is marked as far as the model could read it.
+    // A passage that was cut for the prompt is marked as far as the model could read it, a sentence alone.
+    const [begin, end] = [marked.start_char - part.start_char, marked.end_char - part.start_char];
     const mark = document.createElement("mark");
-    mark.textContent = characters.slice(0, marked.end_char - marked.start_char).join("");
-    paragraph.append(mark, characters.slice(marked.end_char - marked.start_char).join(""));
+    mark.textContent = characters.slice(begin, end).join("");
+    paragraph.append(characters.slice(0, begin).join(""), mark, characters.slice(end).join(""));
   } else {
     paragraph.textContent = characters.slice(from, to).join("").trim();
   }

@@ -65,7 +65,7 @@ def test_a_stream_holds_the_same_answer_and_ends_with_citations_and_usage(servic
     assert parts[0].choices[0].delta.role == "assistant"
     assert "".join(part.choices[0].delta.content or "" for part in [*parts, last]) == whole.choices[0].message.content
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason
-    assert last.citations == whole.citations
+    assert (last.citations, last.conflicts) == (whole.citations, whole.conflicts)
     # The second time, more of the prompt is in the cache already; the rest of the bill is the same.
     assert bill.usage.total_tokens == whole.usage.total_tokens
     assert bill.usage.completion_tokens == whole.usage.completion_tokens
