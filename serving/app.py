@@ -77,7 +77,7 @@ def deployment(replica: type, settings: DeploymentSettings, policy: Callable[...
         autoscaling_config=scaling,
         # A model that cannot be loaded fails once, with its reason, instead of twenty times.
         max_constructor_retry_count=1,
-        # Answers in flight are finished, but Ctrl-C ends the service within ten seconds.
-        graceful_shutdown_timeout_s=5.0,
+        max_surge_percent=settings.max_surge_percent,
+        graceful_shutdown_timeout_s=settings.graceful_shutdown_timeout_s,
         graceful_shutdown_wait_loop_s=0.5,
     )(replica)

@@ -1,8 +1,7 @@
 """The engines of one replica: the model itself, and beside it each LoRA adapter that was asked for.
 
 llama.cpp lays an adapter over a whole context and so over a whole batch. Each adapter therefore gets a context and a
-queue of its own, on weights that are loaded once. Ray Serve's multiplexing tells which one a request is for, and
-prefers replicas that have it ready.
+queue of its own, on weights that are loaded once.
 """
 
 from __future__ import annotations
@@ -12,16 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ray import serve
-
 from qa_core.config import GenerationSettings
 from serving.schemas.errors import overloaded
 
 if TYPE_CHECKING:
     from qa_core.generation.engine import Engine
-
-UNLIMITED = -1
-"""An adapter stays once it was asked for: one that Ray Serve unloads while it answers would break the answer off."""
 
 
 class Engines:
@@ -40,18 +34,13 @@ class Engines:
         self.base = Engine(self._model, settings, reuse_prefixes=True)
         self._ready = [self.base]
 
-    async def asked(self) -> Engine:
-        """The one that the request being served is for."""
-        name = serve.get_multiplexed_model_id()
-        return await self._adapted(name) if name else self.base
-
-    @serve.multiplexed(max_num_models_per_replica=UNLIMITED)
-    async def _adapted(self, name: str) -> Engine:
+    async def open(self, adapter: str) -> Engine:
+        """A new engine for one of the adapters, ready to answer."""
         from qa_core.generation.engine import Engine
 
-        if name not in self._adapters:  # an update has reached the ingress and not this replica
-            raise overloaded(f"The model {name} is not here yet; try again.")
-        engine = await asyncio.to_thread(Engine, self._model, self._settings, True, self._adapters[name])
+        if adapter not in self._adapters:  # an update has reached the ingress and not this replica
+            raise overloaded(f"The model {adapter} is not here yet; try again.")
+        engine = await asyncio.to_thread(Engine, self._model, self._settings, True, self._adapters[adapter])
         self._ready.append(engine)
         return engine
 

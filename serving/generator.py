@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ray import serve
+
 from qa_core.artifacts import Artifact
 from qa_core.config import GenerationSettings, RetrievalSettings
 from qa_core.errors import UserError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from qa_core.generation.engine import Engine, SamplingParams
 
 
+UNLIMITED = -1
+"""An adapter stays once it was asked for: one that Ray Serve unloads while it answers would break the answer off."""
 STUCK_AFTER_S = 120.0
 """Without a step, although requests wait: a batch of 512 tokens of a large model takes seconds, not minutes."""
 
@@ -55,7 +59,7 @@ class Generator:
 
     async def stream(self, request: ChatCompletionRequest, passages: Sequence[Passage]) -> AsyncIterator[Piece]:
         """The answer as it is decoded; raises :class:`ApiError` 400 when the messages alone fill the context."""
-        params, engine = self._sampling(request), await self._engines.asked()
+        params, engine = self._sampling(request), await self._engine()
         prompt, kept = self._prompt(engine, request, passages, params.max_tokens)
         answer = ""
         async for piece in self._decode(engine, prompt, params):
@@ -76,7 +80,7 @@ class Generator:
 
     async def stream_completion(self, request: CompletionRequest) -> AsyncIterator[Piece]:
         """What follows a prompt, without a chat template."""
-        async for piece in self._decode(await self._engines.asked(), request.prompt, self._sampling(request)):
+        async for piece in self._decode(await self._engine(), request.prompt, self._sampling(request)):
             yield piece
 
     async def complete(self, request: CompletionRequest) -> Piece:
@@ -104,6 +108,15 @@ class Generator:
         engines = self._engines
         batches = engines.num_queued_tokens / self._settings.compute.n_batch
         return {WORK: engines.num_running + engines.num_waiting + batches}
+
+    async def _engine(self) -> Engine:
+        """The one that the request being served is for."""
+        adapter = serve.get_multiplexed_model_id()
+        return await self._adapted(adapter) if adapter else self._engines.base
+
+    @serve.multiplexed(max_num_models_per_replica=UNLIMITED)
+    async def _adapted(self, adapter: str) -> Engine:
+        return await self._engines.open(adapter)
 
     async def _decode(self, engine: Engine, prompt: str, params: SamplingParams) -> AsyncIterator[Piece]:
         from qa_core.generation.engine import PromptTooLong

@@ -86,7 +86,8 @@ class Ingress:
         keys = KeyFile(Path(settings.api_keys_file)) if settings.api_keys_file else None
         rate = RateLimit(settings.requests_per_minute) if settings.requests_per_minute else None
         hosts = [*settings.allowed_hosts, settings.host]  # 0.0.0.0 is no name that a client asks under
-        return Guard(api, [host for host in hosts if not is_unspecified(host)], settings.max_body_bytes, keys, rate)
+        served = [host for host in hosts if not is_unspecified(host)]
+        return Guard(api, served, settings.max_body_bytes, settings.body_timeout_s, keys, rate)
 
     async def chat(self, request: ChatCompletionRequest) -> ChatCompletion | StreamingResponse:
         """Answer a conversation, as one JSON object or as server-sent events."""

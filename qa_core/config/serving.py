@@ -30,6 +30,11 @@ class DeploymentSettings(Section):
     num_gpus: float = Field(0.0, ge=0)
     max_ongoing_requests: int = Field(16, ge=1)
     max_queued_requests: int = Field(64, ge=-1)
+    max_surge_percent: int = Field(0, ge=0, le=100)
+    """Replicas beyond their number during an update. With 0 an old one goes first, and requests wait for the new one;
+    with 100 it stays until the new one is ready, which needs room for both."""
+    graceful_shutdown_timeout_s: float = Field(60.0, ge=0)
+    """A replica that is replaced finishes its answers for as long."""
     autoscaling_config: AutoscalingSettings = AutoscalingSettings()
 
 
@@ -54,7 +59,9 @@ class ServeSettings(Section):
     request_timeout_s: float = Field(300.0, gt=0)
     """An answer that takes longer is given up."""
     max_body_bytes: int = Field(1_000_000, ge=1000)
-    ingress: DeploymentSettings = DeploymentSettings(num_cpus=0.2, max_ongoing_requests=64)
+    body_timeout_s: float = Field(10.0, gt=0)
+    """A body that is not there by then is given up: who sends it byte by byte holds a place in the ingress."""
+    ingress: DeploymentSettings = DeploymentSettings(num_cpus=0.2, max_ongoing_requests=1024)
     retriever: DeploymentSettings = DeploymentSettings(num_cpus=0.4, max_ongoing_requests=32)
     generator: DeploymentSettings = DeploymentSettings(num_cpus=1.0)
 
