@@ -58,6 +58,16 @@ def publish_model(store: RunStore, work: Path) -> None:
     publish(store, "gguf", lambda folder: quantize(work / "f16.gguf", folder / "Tiny-Q4_K_M.gguf", "Q4_K_M", None, 2))
 
 
+def publish_reader(store: RunStore, work: Path) -> None:
+    """The model that ships with Lectern, at 4 bits: it repeats the sentence that answers, and cites its passage."""
+    from qa_core.packaged import packaged_folder
+    from qa_core.quantization.convert import write_gguf
+    from qa_core.quantization.quantize import quantize
+
+    write_gguf(packaged_folder("package:qa_core/models/Lectern-Reader-6M", "name_or_path", ""), work / "reader.gguf")
+    publish(store, "gguf", lambda out: quantize(work / "reader.gguf", out / "Reader-Q4_K_M.gguf", "Q4_K_M", None, 2))
+
+
 def write_adapter(model: Path, folder: Path) -> Path:
     """A PEFT adapter over ``model`` that changes every answer, without a training."""
     import torch

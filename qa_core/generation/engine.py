@@ -10,47 +10,21 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from qa_core.config import GenerationSettings
 from qa_core.errors import UserError
 from qa_core.generation.chat_model import ChatModel
+from qa_core.generation.completion import Collector, Completion, PromptTooLong
 from qa_core.generation.grammar import JsonGrammar
 from qa_core.generation.llama_context import LlamaContext
 from qa_core.generation.lora_adapter import LoraAdapter
+from qa_core.generation.request import Delta, Request
 from qa_core.generation.sampling import SamplingParams
-from qa_core.generation.scheduler import Delta, FinishReason, Request, Scheduler
+from qa_core.generation.scheduler import Scheduler
 from qa_core.schemas import Message
 
 __all__ = ["Completion", "Delta", "Engine", "PromptTooLong", "SamplingParams"]
-
-
-class PromptTooLong(UserError):
-    """The prompt and the answer that was asked for do not fit into the context together."""
-
-    def __init__(self, prompt_tokens: int, limit: int) -> None:
-        super().__init__(
-            f"the prompt has {prompt_tokens} tokens and at most {limit} fit beside the answer",
-            "Ask for fewer max_tokens, send less context, or raise generation.n_ctx.",
-        )
-        self.prompt_tokens = prompt_tokens
-        self.limit = limit
-
-    def __reduce__(self) -> tuple[type[PromptTooLong], tuple[int, int]]:  # type: ignore[override]
-        return type(self), (self.prompt_tokens, self.limit)
-
-
-@dataclass(frozen=True)
-class Completion:
-    text: str
-    finish_reason: FinishReason
-    prompt_tokens: int
-    completion_tokens: int
-    """The end token included."""
-    cached_tokens: int = 0
-    """Of the prompt, those that were found computed already."""
 
 
 class Engine:
@@ -118,7 +92,7 @@ class Engine:
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[Completion]:
         """One completion for each prompt, in order; blocks. On an idle engine the same call gives the same answers."""
-        collectors = [_Collector() for _ in prompts]
+        collectors = [Collector() for _ in prompts]
         requests = [
             self._request(prompt, params, collector.on_delta, collector.done.set_exception)
             for prompt, collector in zip(prompts, collectors, strict=True)
@@ -215,19 +189,3 @@ class Engine:
                 self._scheduler.step()
             except Exception as error:  # told to every waiting request; the thread must outlive one bad batch
                 self._scheduler.fail(error)
-
-
-class _Collector:
-    """Joins the deltas of one request into a completion."""
-
-    def __init__(self) -> None:
-        self.done: Future[Completion] = Future()
-        self._text: list[str] = []
-
-    def on_delta(self, delta: Delta) -> None:
-        self._text.append(delta.text)
-        if delta.finish_reason:
-            text = "".join(self._text)
-            self.done.set_result(
-                Completion(text, delta.finish_reason, delta.prompt_tokens, delta.completion_tokens, delta.cached_tokens)
-            )

@@ -15,8 +15,9 @@ from qa_core.config import ServeSettings
 from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest
-from serving.__main__ import mistake_in, require_free_port, require_safe_address, welcome
+from serving.__main__ import mistake_in, welcome
 from serving.app import build, read_args
+from serving.checks import require_free_port, require_safe_address
 from serving.guard import is_loopback
 
 SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
