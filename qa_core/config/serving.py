@@ -66,10 +66,12 @@ class ServeSettings(Section):
     generator: DeploymentSettings = DeploymentSettings(num_cpus=1.0)
 
     @model_validator(mode="after")
-    def _adapters_fit(self) -> Self:
+    def _names_fit(self) -> Self:
         if self.adapters and not self.base_file:
             raise ValueError("adapters need base_file to lie over: the run's own model has its adapter merged in")
-        for name in self.adapters:
-            if not _MODEL_NAME.fullmatch(name) or name == self.model_name:
-                raise ValueError(f"{name!r} cannot be an adapter's name; -rag and -embedding at its end have a meaning")
+        for name in (self.model_name, *self.adapters):
+            if not _MODEL_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be a model's name; -rag and -embedding at its end have a meaning")
+        if self.model_name in self.adapters:
+            raise ValueError(f"{self.model_name!r} is the name of the model without an adapter")
         return self

@@ -61,7 +61,7 @@ def test_a_base_file_with_adapters_takes_the_place_of_the_runs_own_model(tmp_pat
     ("adapters", "base_file", "message"),
     [
         ({"papers": "a.gguf"}, "", "need base_file"),
-        ({"lectern": "a.gguf"}, "base.gguf", "'lectern' cannot be an adapter's name"),
+        ({"lectern": "a.gguf"}, "base.gguf", "'lectern' is the name of the model without"),
         ({"papers-rag": "a.gguf"}, "base.gguf", "'papers-rag' cannot be"),
         ({"a b": "a.gguf"}, "base.gguf", "'a b' cannot be"),
     ],
@@ -69,6 +69,12 @@ def test_a_base_file_with_adapters_takes_the_place_of_the_runs_own_model(tmp_pat
 def test_an_adapter_has_a_base_and_a_name_of_its_own(adapters: dict[str, str], base_file: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ServeSettings(adapters=adapters, base_file=base_file)
+
+
+@pytest.mark.parametrize("name", ["", "papers-rag", "papers-embedding", "a/b", "-a"])
+def test_the_models_name_leaves_room_for_the_others(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a model's name"):
+        ServeSettings(model_name=name)
 
 
 def test_names_with_overrides_and_a_whole_dumped_config_mean_the_same(tmp_path: Path) -> None:
