@@ -72,7 +72,7 @@ def test_the_base_with_an_adapter_answers_as_the_merged_model_does_and_alone_as_
     with ThreadPoolExecutor(6) as pool:  # both models at once, several requests of each
         answers = list(pool.map(lambda pair: ask(service, pair[0], QUESTIONS[pair[1]]), asked))
     assert answers == [expected[model][place] for model, place in asked]
-    assert all(one != other for one, other in zip(*expected.values(), strict=True))
+    assert expected["tuned"] != expected["lectern"]
 
 
 def test_an_adapter_reads_passages_streams_and_goes_on_with_prompts(service: Service) -> None:
