@@ -1,7 +1,7 @@
-"""Checks that a GGUF header describes a LoRA adapter for a given model, before llama.cpp reads the file.
+"""Checks that a GGUF file holds a LoRA adapter for a given model, before llama.cpp reads it.
 
-llama.cpp ends the process over a key of another type, and lays a pair of matrices over whatever has their outer
-dimensions, so the inner ones and the types are held against each other and against the model here.
+llama.cpp ends the process over a key of another type. So the keys, and the shapes and types of every pair of matrices,
+are held against each other and against the model here. An adapter is small, so its values are looked at too.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 from gguf import GGMLQuantizationType as Type
 
 from qa_core.errors import UserError
+from qa_core.floats import is_finite
 from qa_core.generation.gguf_cursor import Damaged
 from qa_core.generation.gguf_header import GGUFHeader, TensorInfo, damaged, read_header
 from qa_core.generation.gguf_model import check_types
@@ -30,6 +32,7 @@ def read_adapter_header(path: Path, base: GGUFHeader) -> GGUFHeader:
     try:
         _check_kind(header)
         pairs = _pairs(header)
+        _check_values(path, header)
     except Damaged as error:
         raise damaged(path, str(error)) from error
     ours, its = (one.metadata.get("general.architecture") for one in (header, base))
@@ -70,3 +73,11 @@ def _pairs(header: GGUFHeader) -> dict[str, tuple[TensorInfo, TensorInfo]]:
         if not {a.type, b.type} <= _TYPES:
             raise Damaged(f"the pair for {stem!r} has the types {a.type.name} and {b.type.name}")
     return pairs
+
+
+def _check_values(path: Path, header: GGUFHeader) -> None:
+    data = np.memmap(path, np.uint8, "r")
+    for name, tensor in header.tensors.items():
+        start = header.data_start + tensor.offset
+        if not is_finite(np.asarray(data[start : start + tensor.nbytes]), tensor.type.name):
+            raise Damaged(f"tensor {name!r} holds NaN or infinite values")

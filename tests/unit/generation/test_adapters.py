@@ -96,6 +96,15 @@ def test_half_a_pair_and_ranks_that_differ_are_refused(base: GGUFHeader, tmp_pat
             read_adapter_header(tmp_path / name, base)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_values_that_are_no_finite_numbers_are_refused(base: GGUFHeader, tmp_path: Path, value: float) -> None:
+    data = bytearray(write_adapter(tmp_path / "a.gguf", PAIRS).read_bytes())
+    data[-4:] = np.float32(value).tobytes()
+    (tmp_path / "a.gguf").write_bytes(data)
+    with pytest.raises(UserError, match=f"tensor '{DOWN}.lora_b' holds NaN or infinite values"):
+        read_adapter_header(tmp_path / "a.gguf", base)
+
+
 def test_a_damaged_adapter_is_refused_at_once(small_gguf: Path, tmp_path: Path) -> None:
     figures = damage("fields", write_adapter(tmp_path / "a.gguf", PAIRS), tmp_path, small_gguf)
     assert figures["refused"] == PLACES
