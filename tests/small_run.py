@@ -68,8 +68,12 @@ def publish_reader(store: RunStore, work: Path) -> None:
     publish(store, "gguf", lambda out: quantize(work / "reader.gguf", out / "Reader-Q4_K_M.gguf", "Q4_K_M", None, 2))
 
 
-def write_adapter(model: Path, folder: Path) -> Path:
-    """A PEFT adapter over ``model`` that changes every answer, without a training."""
+def write_adapter(model: Path, folder: Path, strength: float) -> Path:
+    """A PEFT adapter over ``model``, without a training.
+
+    Args:
+        strength: standard deviation of its B; the surer a model is of itself, the more it takes to change an answer.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -79,7 +83,7 @@ def write_adapter(model: Path, folder: Path) -> Path:
     adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(model), config)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.05)
+            torch.nn.init.normal_(parameter, std=strength)
     adapted.save_pretrained(folder)
     return folder
 

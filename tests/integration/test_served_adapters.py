@@ -23,6 +23,7 @@ from tests.small_run import write_adapter
 pytestmark = pytest.mark.ray
 
 QUESTIONS = ["What is a quorum?", "Which keys move?", "Where are keys and values stored?"]
+PROMPT = "Consistent hashing moves only"
 TOKENS = 24
 
 
@@ -35,7 +36,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     runs = tmp_path_factory.mktemp("runs")
     make_run(runs, work)
-    folder = write_adapter(work / "model", work / "adapter")
+    folder = write_adapter(work / "model", work / "adapter", strength=1.0)
     write_lora_gguf(work / "model", folder, work / "adapter.gguf", Description())
     adapters = f"serve.adapters={{tuned: {work / 'adapter.gguf'}}}"
     with running_service(runs, f"serve.base_file={work / 'f16.gguf'}", adapters) as service:
@@ -83,7 +84,7 @@ def test_an_adapter_reads_passages_streams_and_goes_on_with_prompts(service: Ser
     parts = create(model="tuned", messages=messages, stream=True, temperature=0, max_tokens=TOKENS)
     assert "".join(part.choices[0].delta.content or "" for part in parts) == ask(service, "tuned", QUESTIONS[0])
     texts = {
-        service.client.completions.create(model=model, prompt="So it is", max_tokens=8, temperature=0).choices[0].text
+        service.client.completions.create(model=model, prompt=PROMPT, max_tokens=12, temperature=0).choices[0].text
         for model in ("tuned", "lectern")
     }
     assert len(texts) == 2

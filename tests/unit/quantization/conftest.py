@@ -11,7 +11,7 @@ from tests.small_run import write_adapter
 @pytest.fixture(scope="session")
 def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PEFT folder whose update is large enough to change every answer."""
-    return write_adapter(tiny_model, tmp_path_factory.mktemp("adapter"))
+    return write_adapter(tiny_model, tmp_path_factory.mktemp("adapter"), strength=0.05)
 
 
 @pytest.fixture(scope="session")
