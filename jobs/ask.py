@@ -144,7 +144,7 @@ def _print(console: Console, question: str, reply: Reply) -> None:
         shown = textwrap.shorten(source.text, _PASSAGE_CHARS, placeholder=" ...")
         console.print(escape(textwrap.indent(textwrap.fill(shown, 100), "    ")))
     if reply.conflicts:
-        console.print("\n[bold]The papers disagree[/bold]")
+        console.print("\n[bold]The papers may disagree[/bold]")
     for pair in reply.conflicts:
         for statement in pair:
             console.print(escape(textwrap.indent(textwrap.fill(statement, 100), "    ")))

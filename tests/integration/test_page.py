@@ -119,7 +119,7 @@ def test_papers_that_disagree_are_shown_and_the_sentence_marked_in_its_paper(
     page.resize(1200, 900)
     open_page(service, page)
     ask(page, QUESTION)
-    assert "The papers disagree" in page.text(".conflicts")
+    assert "The papers may disagree" in page.text(".conflicts")
     assert DENIED in page.text(".conflicts")
     page.screenshot(tmp_path / "conflict.png")
     said = page.run("[...document.querySelectorAll('.conflicts p')].map((said) => said.textContent)")
