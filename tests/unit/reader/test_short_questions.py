@@ -24,9 +24,10 @@ def test_a_short_question_has_a_word_of_its_sentence_and_no_more_than_four() -> 
 
 
 def test_a_name_that_another_sentence_begins_with_is_not_asked_for() -> None:
-    assert "What is virtual nodes?" in drawn(OTHERS)
+    name = content_stems("virtual nodes")
+    assert any(content_stems(question) == name for question in drawn(OTHERS))
     rivals = [*OTHERS, "Virtual nodes were proposed for Dynamo."]
-    assert not {"What is virtual nodes?", "How does virtual nodes work?"} & set(drawn(rivals))
+    assert not any(content_stems(question) == name for question in drawn(rivals))
 
 
 def test_what_no_passage_answers_is_not_even_mentioned_in_one() -> None:
