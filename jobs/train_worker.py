@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.candidates import Candidate
 from jobs.checkpoints import CheckpointList
 from jobs.machine import available_memory
 from jobs.progress import Counter
@@ -43,6 +44,8 @@ class TrainingJob:
     counter: Counter | None = None
     checkpoints: CheckpointList | None = None
     """Set by :func:`jobs.finetune.make_trainer`."""
+    candidate: Candidate | None = None
+    """In a joint sweep: the rows on the trial's own chunks."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +133,29 @@ def _candidate(job: TrainingJob, result: FitResult, tokenizer: Any, data: Traini
 
     if ray.train.get_context().get_world_rank() != 0:
         return {}
-    told = told_at_evaluations(result.history)
-    asked = data.validation[:: -(-len(data.validation) // job.answer_rows)]  # spread over the split
-    score = answer_f1(result.model, tokenizer, asked, job.config.tune.answer_tokens)
-    return {"evaluations": [*told, {**told[-1], "answer_f1": score}]}
+    told, longest = told_at_evaluations(result.history), job.config.tune.answer_tokens
+    if job.candidate is not None:
+        scores = job.candidate.judge(result.model, tokenizer, job.answer_rows, longest)
+    else:
+        asked = data.validation[:: -(-len(data.validation) // job.answer_rows)]  # spread over the split
+        scores = {"answer_f1": answer_f1(result.model, tokenizer, asked, longest)}
+    return {"evaluations": [*told, {**told[-1], "train_rows": len(data.train), **scores}]}
 
 
 def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
     """Training and validation rows as token ids."""
     from qa_core.training.sft import build_examples
 
-    qa, max_length = job.qa.read_table(["qa_id", "split", "messages"]), job.config.finetune.max_length
-    train, rejected = build_examples(qa, "train", tokenizer, max_length)
-    validation, rejected_too = build_examples(qa, "validation", tokenizer, max_length)
-    return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
+    if job.candidate is not None:
+        qa, lost = job.candidate.conversations()
+    else:
+        qa, lost = job.qa.read_table(["qa_id", "split", "messages"]), {}
+    max_length, rejected = job.config.finetune.max_length, collections.Counter(lost)
+    train, too_long = build_examples(qa, "train", tokenizer, max_length)
+    validation, too_long_as_well = build_examples(qa, "validation", tokenizer, max_length)
+    rejected.update(too_long)
+    rejected.update(too_long_as_well)
+    return TrainingData(train, validation, dict(rejected))
 
 
 def _memory() -> int:

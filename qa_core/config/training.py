@@ -126,12 +126,25 @@ class TuneSettings(Section):
     searcher: Literal["tpe", "random"] = "tpe"
     """``tpe``: Optuna's tree-structured Parzen estimator, which draws near what scored well."""
     answer_rows: int = Field(64, ge=1)
-    """Validation questions that a finished trial answers; their mean token F1 is what trials are compared by."""
+    """Validation questions that a finished trial answers; their mean token F1 is what trials are compared by. In a
+    joint sweep they are answered through retrieval, as in the service."""
     answer_tokens: int = Field(128, ge=1)
     """Longest answer."""
     search_space: dict[str, SearchDimension] = {
         "finetune.learning_rate": SearchDimension(distribution="loguniform", low=5e-5, high=1e-3),
         "finetune.lora.r": SearchDimension(distribution="choice", values=(8, 16, 32)),
     }
-    """Dotted config keys to search over."""
+    """Dotted config keys to search over: ``finetune.*``; in a joint sweep also ``retrieval.*``,
+    ``generate_qa.context.*`` and, as choices, ``chunk.max_tokens``, ``chunk.overlap_tokens``, ``chunk.min_tokens`` and
+    ``chunk.segmentation.*``."""
     compute: TuneCompute = TuneCompute()
+
+    @property
+    def sweeps_chunks(self) -> bool:
+        return any(key.startswith("chunk.") for key in self.search_space)
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether trials differ in what they are shown, not only in how they learn: then they answer through
+        retrieval."""
+        return any(not key.startswith("finetune.") for key in self.search_space)
