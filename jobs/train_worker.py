@@ -96,7 +96,11 @@ def _train(job: TrainingJob) -> StageOutcome:
     location = model_location(job.base.local())
     tokenizer = load_tokenizer(location)
     data = load_data(job, tokenizer)
-    require_memory(location, settings, _memory())
+    counter = job.counter if ray.train.get_context().get_world_rank() == 0 else None
+    memory = _memory()
+    needed = require_memory(location, settings, memory)
+    if counter is not None:
+        counter.say(f"about {needed.total / 2**30:.2f} of {memory / 2**30:.1f} GiB on each worker ({needed})")
     checkpoint = ray.train.get_checkpoint()
     report = reporter(settings.compute.strategy == "deepspeed_zero2", job.checkpoints)
     with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
@@ -112,8 +116,9 @@ def _train(job: TrainingJob) -> StageOutcome:
             job.config.run.seed,
             Path(workdir),
             resume_from=Path(folder) if folder else None,
-            on_step=_progress(job.counter),
+            on_step=counter.reach if counter else None,
             on_checkpoint=report,
+            tell=counter.say if counter else None,
             provenance=_provenance(job),
             tracking=_tracking(job),
         )
@@ -185,22 +190,6 @@ def _tracking(job: TrainingJob) -> Path:
     """The trackers' folder: in the run where that is a local folder, and below the working directory otherwise."""
     store = job.qa.store
     return Path(store.path if store.is_local else Path.cwd() / store.path) / "tracking"
-
-
-def _progress(counter: Counter | None) -> Any:
-    """Counts steps on rank 0; a resumed run counts the steps it does not repeat at once."""
-    import ray.train
-
-    if counter is None or ray.train.get_context().get_world_rank() != 0:
-        return None
-    done = 0
-
-    def on_step(step: int) -> None:
-        nonlocal done
-        counter.advance(step - done)
-        done = step
-
-    return on_step
 
 
 def reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
