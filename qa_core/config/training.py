@@ -68,7 +68,7 @@ class FinetuneSettings(Section):
     """Tokens of a packed sequence, and so the most of a row; longer rows are rejected and counted."""
     gradient_checkpointing: bool = True
     sample_rows: int = Field(2, ge=0)
-    """Validation questions that are answered at every evaluation, for ``adapter/samples.md``."""
+    """Validation questions that are answered at every evaluation, for ``adapter/samples.md`` and the trackers."""
     report_to: tuple[Literal["wandb", "mlflow", "tensorboard"], ...] = ()
     compute: TrainCompute = TrainCompute()
 

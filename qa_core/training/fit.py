@@ -117,7 +117,9 @@ def fit(
         tell(plan.summary)
     best = BestAdapter(model, workdir, settings.early_stopping_patience, resume_from)
     asked = validation[: settings.sample_rows]
-    answers = SampleAnswers(model, load_tokenizer(location), asked, workdir, resume_from)
+    followers = trackers(settings.report_to, tracking)
+    viewers = [follower.show for follower in followers]
+    answers = SampleAnswers(model, load_tokenizer(location), asked, workdir, resume_from, viewers)
     # Hooks hand over a checkpoint that the others have written to, and calibration times all of them.
     callbacks = [best, answers, Hooks(workdir, settings.eval_steps, on_step, on_checkpoint)]
     trainer = PackedTrainer(
@@ -126,7 +128,7 @@ def fit(
         train_dataset=plan.dataset,
         eval_dataset=PackedDataset.whole(validation, settings.max_length) if validation else None,
         data_collator=PackedCollator(),
-        callbacks=[*trackers(settings.report_to, tracking), *callbacks, *([Calibration(tell)] if tell else [])],
+        callbacks=[*followers, *callbacks, *([Calibration(tell)] if tell else [])],
     )
     trainer.remove_callback(PrinterCallback)  # the losses go to on_checkpoint, and not once a rank to the screen
     state = _train(trainer, resume_from, settings, on_step)
