@@ -76,8 +76,11 @@ class Progress:
     def track(self, unit: str, total: int | None = None) -> Iterator[Counter]:
         """Show ``done / total unit`` until the block ends."""
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        actor: Any = ray.remote(num_cpus=0)(_Tally).remote()
+        # Beside the driver: a node that is lost must not take it along.
+        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor: Any = ray.remote(num_cpus=0, scheduling_strategy=here)(_Tally).remote()
         show = self._bar if self.console.is_terminal else self._lines
         stop = threading.Event()
         thread = threading.Thread(target=show, args=(actor, unit, total, stop), daemon=True)

@@ -59,7 +59,7 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class Resources:
-    """Most that a stage holds at once."""
+    """What a stage needs at once to run."""
 
     num_cpus: float
     num_gpus: float = 0.0
@@ -144,8 +144,10 @@ def _teaching(config: LecternConfig) -> Resources:
 
 
 def _training(config: LecternConfig) -> Resources:
+    """Of the fewest workers there may be: with more it goes on when there is room for them."""
     compute = config.finetune.compute
-    return Resources(compute.num_workers * compute.cpus_per_worker, compute.num_workers if compute.use_gpu else 0)
+    fewest = compute.worker_counts[0]
+    return Resources(fewest * compute.cpus_per_worker, fewest if compute.use_gpu else 0)
 
 
 def _sweep(config: LecternConfig) -> Resources:
@@ -219,7 +221,7 @@ TUNE = Stage(
     ("tune", "finetune", "retrieval", "generate_qa.context", "generate_qa.splits", "chunk", "index.embedder",
      "index.factory"),
     ("qa", "base", "index", "documents", PAPERS), ("sweep",), _sweep,
-    "Search hyperparameters with Ray Tune.",
+    "Search hyperparameters with Ray Tune. A sweep that was stopped goes on when the command is run again.",
     ("best_trial", "best_answer_f1", "best_evidence_recall", "stopped_early", "failed"),
 )  # fmt: skip
 

@@ -100,7 +100,9 @@ def _train(job: TrainingJob) -> StageOutcome:
     memory = _memory()
     needed = require_memory(location, settings, memory)
     if counter is not None:
-        counter.say(f"about {needed.total / 2**30:.2f} of {memory / 2**30:.1f} GiB on each worker ({needed})")
+        workers = ray.train.get_context().get_world_size()
+        of_memory = f"about {needed.total / 2**30:.2f} of {memory / 2**30:.1f} GiB each ({needed})"
+        counter.say(f"{workers} {'worker' if workers == 1 else 'workers'}, {of_memory}")
     checkpoint = ray.train.get_checkpoint()
     report = reporter(settings.compute.strategy == "deepspeed_zero2", job.checkpoints)
     with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:

@@ -49,6 +49,8 @@ def run(context: StageContext) -> StageOutcome:
     if "validation" not in job.qa.read_table(["split"])["split"].to_pylist():
         raise UserError("qa/ has no validation rows to compare trials on", "raise generate_qa.splits.validation")
     with context.progress.track("trials", settings.num_samples) as counter:
+        if known := TrialFiles(f"{context.scratch}/trials").known(settings.num_samples):
+            counter.say(known)
         results: Any = interruptible(_tuner(job, corpora, context.scratch, counter).fit)
     trials = sorted((_row(result, settings) for result in results), key=lambda row: row["trial_id"])
     scored = [row for row in trials if row["answer_f1"] is not None]

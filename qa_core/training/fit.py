@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from peft import PeftModel
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 from transformers import PrinterCallback, TrainerState, TrainingArguments
@@ -156,13 +157,14 @@ def _training_arguments(
     settings: FinetuneSettings, seed: int, workdir: Path, evaluate: bool, provenance: Mapping[str, str]
 ) -> TrackedArguments:
     compute, dtype = settings.compute, compute_dtype(settings)
+    num_workers = dist.get_world_size() if dist.is_initialized() else 1
     on_cpu = not compute.use_gpu
     return TrackedArguments(
         output_dir=str(workdir),
         max_steps=settings.max_steps,
         per_device_train_batch_size=compute.per_device_train_batch_size,
         per_device_eval_batch_size=compute.per_device_eval_batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps(num_workers),
         train_sampling_strategy="sequential",  # the order is in the data set already
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.lr_scheduler_type,
