@@ -51,7 +51,7 @@ class TrialFiles:
             sum(self.read(f"{number:03d}-{what}") is not None for number in range(num_trials))
             for what in ("done", "drawn")
         )
-        return f"goes on: {done} of {num_trials} trials are done, {drawn - done} under way" if drawn else ""
+        return f"goes on: of {num_trials} trials {drawn} are known, {done} of them to their end" if drawn else ""
 
 
 @dataclass

@@ -84,7 +84,7 @@ def test_a_sweep_says_what_it_knows_from_before(tmp_path: Path) -> None:
     for number in range(3):
         killed.draw(number)
     files.write("000-done", [])
-    assert files.known(4) == "goes on: 1 of 4 trials are done, 2 under way"
+    assert files.known(4) == "goes on: of 4 trials 3 are known, 1 of them to their end"
 
 
 def test_half_a_file_counts_as_none(tmp_path: Path) -> None:
