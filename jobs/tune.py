@@ -44,10 +44,11 @@ def run(context: StageContext) -> StageOutcome:
     """Search and write ``sweep/trials.parquet``, ``sweep/best.yaml`` and ``sweep/report.html``."""
     config, inputs, settings = context.config, context.inputs, context.config.tune
     check_space(config)
-    corpora = make_corpora(context)
     job = TrainingJob(config, inputs["qa"], inputs["base"], answer_rows=settings.answer_rows)
-    if "validation" not in job.qa.read_table(["split"])["split"].to_pylist():
+    rows = job.qa.read_table(["split", "answerable"]).to_pylist()
+    if not any(row["split"] == "validation" and (row["answerable"] or not settings.is_joint) for row in rows):
         raise UserError("qa/ has no validation rows to compare trials on", "raise generate_qa.splits.validation")
+    corpora = make_corpora(context)
     with context.progress.track("trials", settings.num_samples) as counter:
         if known := TrialFiles(f"{context.scratch}/trials").known(settings.num_samples):
             counter.say(known)

@@ -56,7 +56,8 @@ def store(tmp_path: Path) -> RunStore:
     rows = [
         {
             "qa_id": f"q{number}", "doc_id": doc_id, "chunk_ids": [SMALL[number]["chunk_id"]],
-            "question_type": "factual", "question": f"Question {number}?", "answer": text, "answerable": True, "messages": [],
+            "question_type": "factual", "question": f"Question {number}?", "answer": text, "answerable": True,
+            "messages": [],
             "evidence": [
                 {"chunk_id": SMALL[number]["chunk_id"], "text": text, "start_char": SMALL[number]["start_char"],
                  "end_char": SMALL[number]["end_char"]}
