@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import combinations, product
 from typing import Any
 
-from qa_core.config import LecternConfig, SearchDimension
+from qa_core.config import LecternConfig, SearchDimension, TuneSettings
 from qa_core.config_loader import apply
 from qa_core.errors import UserError
 
@@ -46,6 +46,12 @@ def _typical(dimension: SearchDimension) -> tuple[Any, ...]:
     assert dimension.low is not None
     assert dimension.high is not None
     return (dimension.low, dimension.low + (dimension.high - dimension.low) / math.e, dimension.high)
+
+
+def most_steps(settings: TuneSettings) -> int:
+    """Optimisation steps of the longest trial there can be."""
+    searched = settings.search_space.get("finetune.max_steps")
+    return max(searched.values) if searched else settings.max_steps
 
 
 def trial_config(config: LecternConfig, parameters: Mapping[str, Any]) -> LecternConfig:

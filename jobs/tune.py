@@ -22,11 +22,11 @@ from jobs.corpora import Corpus, chunking_key, make_corpora
 from jobs.finetune import train
 from jobs.progress import Counter
 from jobs.ray_session import interruptible
-from jobs.search_space import check_space, trial_config
+from jobs.search_space import check_space, most_steps, trial_config
 from jobs.stages import StageContext, StageOutcome
 from jobs.train_worker import PLACEMENT_GROUP, TrainingJob
 from jobs.trials import SweepStudy, TrialFiles
-from qa_core.config import LecternConfig, TuneSettings
+from qa_core.config import LecternConfig
 from qa_core.config_loader import Tree, merge, nest
 from qa_core.errors import UserError
 from qa_core.evaluation.sweep_report import write_sweep_report
@@ -53,7 +53,7 @@ def run(context: StageContext) -> StageOutcome:
         if known := TrialFiles(f"{context.scratch}/trials").known(settings.num_samples):
             counter.say(known)
         results: Any = interruptible(_tuner(job, corpora, context.scratch, counter).fit)
-    trials = sorted((_row(result, settings) for result in results), key=lambda row: row["trial_id"])
+    trials = sorted((_row(result) for result in results), key=lambda row: row["trial_id"])
     scored = [row for row in trials if row["answer_f1"] is not None]
     if not scored:
         raise RuntimeError(f"none of {len(trials)} trials finished; the first one: {trials[0]['error']}")
@@ -93,7 +93,7 @@ def _tuner(job: TrainingJob, corpora: Mapping[str, Corpus], scratch: str, counte
     from ray.tune.schedulers import ASHAScheduler
 
     settings = job.config.tune
-    reports = -(-settings.max_steps // settings.eval_steps)
+    reports = -(-most_steps(settings) // settings.eval_steps)
     scheduler = ASHAScheduler(
         metric="eval_loss",
         mode="min",
@@ -197,15 +197,14 @@ def _on_trial_end(counter: Counter) -> Callback:
     return OnTrialEnd()
 
 
-def _row(result: Result, settings: TuneSettings) -> dict[str, Any]:
+def _row(result: Result) -> dict[str, Any]:
     """A row of ``TRIALS``; the loss is that of the trial's last evaluation."""
     trial, metrics = (result.config or {})["trial"], result.metrics or {}
-    steps = int(metrics.get("step", 0))
-    finished = "finished" if steps >= settings.max_steps else "stopped"
+    finished = "finished" if metrics.get("answer_f1") is not None else "stopped"
     return {
         "trial_id": f"{trial['number']:03d}",
         "status": "failed" if result.error else finished,
-        "steps": steps,
+        "steps": int(metrics.get("step", 0)),
         "eval_loss": None if result.error else metrics.get("eval_loss"),
         "train_rows": None if result.error else metrics.get("train_rows"),
         "answer_f1": None if result.error else metrics.get("answer_f1"),

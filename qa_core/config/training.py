@@ -161,7 +161,7 @@ class TuneSettings(Section):
     num_samples: int = Field(8, ge=1)
     """Trials."""
     max_steps: int = Field(200, ge=2)
-    """Optimisation steps of a trial that is never stopped early."""
+    """Optimisation steps of a trial that is never stopped early, unless ``finetune.max_steps`` is searched over."""
     eval_steps: int = Field(50, ge=1)
     """Steps between two reports to the scheduler."""
     grace_period: int = Field(1, ge=1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.corpora import chunking_key, chunkings
-from jobs.search_space import check_space
+from jobs.search_space import check_space, most_steps, trial_config
 from jobs.stages import PAPERS, TUNE
 from qa_core.config import LecternConfig
 from qa_core.config_loader import load_config
@@ -35,6 +35,15 @@ def test_values_that_cannot_be_trained_with_are_refused() -> None:
     assert "finetune.lora.r=-1" in refused({"finetune.lora.r": choice(8, -1)})
     assert "finetune.lora.r=14.3" in refused({"finetune.lora.r": {"distribution": "uniform", "low": 4, "high": 32}})
     check_space(sweep({"finetune.learning_rate": RATE, "finetune.lora.r": choice(8, 16)}))
+
+
+def test_the_length_of_trials_may_be_searched_over() -> None:
+    config = sweep({"finetune.max_steps": choice(8, 32, 16)})
+    check_space(config)
+    assert most_steps(config.tune) == 32
+    assert trial_config(config, {"finetune.max_steps": 8}).finetune.max_steps == 8
+    alone = sweep({"finetune.learning_rate": RATE})
+    assert most_steps(alone.tune) == trial_config(alone, {}).finetune.max_steps == alone.tune.max_steps
 
 
 def test_values_that_cannot_be_together_are_refused() -> None:
