@@ -195,7 +195,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Make question/answer rows from chunks.", ("rows", "train", "validation", "test"),
     ),
     Stage(
-        "finetune", "jobs.finetune", 3, ("finetune",), ("qa", "base"), ("adapter",),
+        "finetune", "jobs.finetune", 4, ("finetune",), ("qa", "base"), ("adapter",),
         _training,
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),

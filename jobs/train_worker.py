@@ -21,6 +21,7 @@ from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
 from qa_core.manifest import git_commit
+from qa_core.model_cards import card_license
 
 if TYPE_CHECKING:
     from qa_core.training.fit import FitResult
@@ -216,7 +217,9 @@ def reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
 
 def _write(job: TrainingJob, adapter: Artifact, result: FitResult, tokenizer: Any, data: TrainingData) -> None:
     from qa_core.training.adapter import write_adapter
-    from qa_core.training.base_model import model_name
+    from qa_core.training.base_model import model_location, model_name
 
+    base = job.base.local()
+    license = card_license(Path(model_location(base)) / "README.md")
     with adapter.staging() as folder:
-        write_adapter(result, tokenizer, model_name(job.base.local()), job.config.finetune, data.num_rows, folder)
+        write_adapter(result, tokenizer, model_name(base), job.config.finetune, data.num_rows, license, folder)

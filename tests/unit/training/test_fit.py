@@ -61,7 +61,7 @@ class Run:
             base, examples[:4], examples[4:], chosen, 3, folder / "work",
             resume_from=resume_from, on_step=self.steps.append, on_checkpoint=keep,
         )  # fmt: skip
-        write_adapter(self.result, load_tokenizer(base), "scratch", chosen, {"train": 4}, folder / "adapter")
+        write_adapter(self.result, load_tokenizer(base), "scratch", chosen, {"train": 4}, "mit", folder / "adapter")
 
     def checkpoint(self, step: int) -> Path:
         return self.folder / "kept" / f"checkpoint-{step}"
@@ -111,6 +111,7 @@ def test_the_adapter_is_a_peft_folder_without_paths_or_times_of_this_machine(run
     assert config["base_model_name_or_path"] == "scratch"
     assert config["target_modules"] == ["k_proj", "o_proj", "q_proj", "v_proj"]
     assert str(run.folder).encode() not in b"".join(run.files.values())
+    assert run.files["README.md"].startswith(b"---\nlicense: mit\nbase_model: scratch\n")
     assert f"| {STEPS} | {run.losses[-1]['eval_loss']:.4f} |" in run.files["README.md"].decode()
 
 
