@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.proof, pytest.mark.timeout(1800)]
 LONG = ["finetune.max_steps=40", "finetune.eval_steps=4", "finetune.lora.lora_dropout=0.1", "finetune.sample_rows=1"]
 NOT_COMPARED = "manifest.json"
 """It has times."""
+NODE = {"num_cpus": 1, "object_store_memory": 128 * 1024**2}
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +227,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Clust
     """A cluster of two nodes with room for one worker each."""
     monkeypatch.setenv("RAY_TMPDIR", tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # apart from other people's Ray
     monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "10")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
     yield cluster
     cluster.shutdown()
 
@@ -234,7 +235,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Clust
 def test_a_node_that_leaves_takes_its_worker_and_training_goes_on_with_the_other(
     untrained: Callable[[], Path], command: Callable[..., subprocess.Popen[str]], reference: Path, two_nodes: Cluster
 ) -> None:
-    second = two_nodes.add_node(num_cpus=1)
+    second = two_nodes.add_node(**NODE)
     storage = untrained()
     elastic = ["finetune.compute.num_workers=[1,2]", "finetune.compute.cpus_per_worker=1"]
     process = command(storage, *elastic, "--address", two_nodes.address)

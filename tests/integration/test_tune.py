@@ -43,16 +43,14 @@ def test_a_joint_sweep_lays_the_rows_on_chunks_of_each_size_and_answers_through_
         "chunk.max_tokens": {"distribution": "choice", "values": [64, 96]},
         "retrieval.top_k": {"distribution": "choice", "values": [1, 3]},
     }
-    settings = [*settings, "tune.num_samples=3", "tune.max_steps=1", "tune.eval_steps=1", "tune.searcher=random"]
+    settings = [*settings, "tune.num_samples=2", "tune.max_steps=2", "tune.eval_steps=2", "tune.searcher=random"]
     settings += ["tune.answer_rows=4", "tune.answer_tokens=4", f"tune.search_space={json.dumps(space)}"]
     output = finish(lectern("tune", "--config", "tiny", "--force", *settings))
     assert "best evidence recall" in output
     trials = RunStore.open(str(run.parent), run.name).artifact("sweep").read_table().to_pylist()
-    drawn = [json.loads(trial["parameters"]) for trial in trials]
-    assert {one["chunk.max_tokens"] for one in drawn} == {64, 96}
-    assert all(trial["status"] == "finished" and 0 <= trial["evidence_recall"] <= 1 for trial in trials), trials
-    shown = [trial["evidence_recall"] for trial, one in zip(trials, drawn, strict=True) if one["retrieval.top_k"] == 3]
-    assert max(shown) > 0
+    assert {json.loads(trial["parameters"])["chunk.max_tokens"] for trial in trials} == {64, 96}
+    assert all(trial["status"] == "finished" and 0 < trial["evidence_recall"] <= 1 for trial in trials), trials
+    assert (run / "sweep" / "report.html").read_text().count("<polyline") == 2
     load_config(["tiny", str(run / "sweep" / "best.yaml")], settings)
 
 
