@@ -41,7 +41,7 @@ class TrainCompute(Section):
 
     num_workers: int | tuple[int, int] = 1
     """``[fewest, most]`` lets the number follow the cluster: training goes on from its last checkpoint with as many as
-    there is room for when nodes leave or join."""
+    there is room for when nodes leave or join. Growing repeats the steps since that checkpoint."""
     use_gpu: bool = True
     cpus_per_worker: float = Field(1.0, gt=0)
     per_device_train_batch_size: int = Field(1, ge=1)
