@@ -96,7 +96,7 @@ def _set_defaults(folder: Path) -> None:
         os.environ.setdefault(name, value)
 
 
-class _Wandb(WandbCallback):
+class WandbRun(WandbCallback):
     """A run ends with training: its worker is killed afterwards, and another run may follow in its process."""
 
     def on_train_end(
@@ -108,7 +108,7 @@ class _Wandb(WandbCallback):
         wandb.finish()
 
 
-class _MLflow(MLflowCallback):
+class MLflowRun(MLflowCallback):
     """With a database of our own the artifacts lie beside it, and not in the working directory."""
 
     def setup(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
@@ -146,7 +146,7 @@ def _to_tensorboard(tracker: TensorBoardCallback, samples: Sequence[Sample]) -> 
 
 
 _KINDS: dict[str, tuple[type[TrainerCallback], Show]] = {
-    "wandb": (_Wandb, _to_wandb),
-    "mlflow": (_MLflow, _to_mlflow),
+    "wandb": (WandbRun, _to_wandb),
+    "mlflow": (MLflowRun, _to_mlflow),
     "tensorboard": (TensorBoardCallback, _to_tensorboard),
 }
