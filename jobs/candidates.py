@@ -87,18 +87,19 @@ class Candidate:
         return compose(row["question"], found, self.config.retrieval, count_tokens)
 
     def scores(self, rows: Sequence[Row], prepared: Sequence[Prepared], answers: Sequence[str]) -> dict[str, float]:
-        """Mean token F1 of the answers without their citations, and mean share of the evidence that was shown."""
+        """Mean token F1 of the answers without their citations, and mean share of the evidence that was shown, where
+        rows have any."""
         from qa_core.dataset.relaying import evidence_recall
         from qa_core.evaluation.metrics import token_f1
         from qa_core.generation.chat import strip_citations
 
         papers = {chunk_id: passage.doc_id for chunk_id, passage in self._before.items()}
         asked = list(zip(rows, prepared, answers, strict=True))
+        supported = [(row["evidence"], shown.passages) for row, shown, _ in asked if row["evidence"]]
+        recall = [evidence_recall(*pair, papers) for pair in supported]
         return {
             "answer_f1": fmean(token_f1(strip_citations(answer), row["answer"]) for row, _, answer in asked),
-            "evidence_recall": fmean(
-                evidence_recall(row["evidence"], shown.passages, papers) for row, shown, _ in asked if row["evidence"]
-            ),
+            **({"evidence_recall": fmean(recall)} if recall else {}),
         }
 
     @cached_property
