@@ -1,6 +1,6 @@
 # make demo     install into .venv, run every stage on the bundled papers, answer a question
 # make test     every test but the slow proofs
-# make proofs   the slow proofs: a vLLM engine on the CPU, rows and training under failures, stops and kills, strange requests
+# make proofs   the slow proofs: a vLLM engine on the CPU, rows and training under failures, stops and kills, a service under strange requests, slow clients, hostile papers and updates
 # make check    lint, format and types
 # make teacher  add vLLM for the CPU, which the demo does without (docs/teachers.md)
 PYTHON ?= python3

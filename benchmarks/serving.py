@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.serving_engine import repeated_prefix, throughput
 from benchmarks.serving_hops import cpu_per_request
 from benchmarks.serving_path import added_to_first_token, overload, running, vanishing_clients
+from benchmarks.serving_soak import soak
 from qa_core.artifacts import RunStore
 from qa_core.config_loader import load_config
 from qa_core.generation.model_file import model_file
@@ -32,6 +33,10 @@ def main() -> None:
     model = model_file(store.artifact("gguf").local())
     texts = store.artifact("index").read_table(["text"])["text"].to_pylist()
     prompts, questions = _sample(texts, words=45, count=64), [f"What about {p}?" for p in _sample(texts, 8, 400)]
+    if arguments.soak:
+        with running([*(f"--config={name}" for name in arguments.config), *arguments.overrides]):
+            print(json.dumps(soak(config.serve.model_name, questions, arguments.soak)))
+        return
     rounds, asked, leaving = (1, 40, 100) if arguments.quick else (5, 200, 1000)
     figures: dict[str, Any] = {}
 
@@ -73,6 +78,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", "-c", action="append", default=[], help="of the run; may repeat")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="16 clients for so long, and nothing else")
     parser.add_argument("--quick", action="store_true", help="one round, a fifth of the requests")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     return parser.parse_intermixed_args()

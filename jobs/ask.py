@@ -37,6 +37,8 @@ class Reply:
     cited: tuple[Source, ...]
     given: tuple[Source, ...]
     answered_by: str
+    conflicts: tuple[tuple[str, ...], ...] = ()
+    """What two papers say differently: two sentences each, with the numbers of their passages."""
 
 
 def ask_and_print(config: LecternConfig, question: str, *, rag: bool, url: str | None, console: Console) -> None:
@@ -75,7 +77,11 @@ def _ask_service(url: str, model: str, question: str) -> Reply:
     if not response.is_success:
         raise UserError(f"the service refused: {payload['error']['message']}")
     cited = tuple(_source(citation["number"], citation) for citation in payload["citations"])
-    return Reply(payload["choices"][0]["message"]["content"], cited, (), f"{model} at {url}")
+    conflicts = tuple(
+        (f"[{one['number']}] {one['text']}", f"[{other['number']}] {other['text']}")
+        for one, other in (conflict["statements"] for conflict in payload["conflicts"])
+    )
+    return Reply(payload["choices"][0]["message"]["content"], cited, (), f"{model} at {url}", conflicts)
 
 
 def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
@@ -85,6 +91,7 @@ def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
     with screen(log_path(store, "ask")):
         # Imported only now: these load torch and llama.cpp, which take seconds and print.
         from qa_core.generation.answer import Answerer
+        from qa_core.generation.conflicts import find_conflicts
         from qa_core.generation.engine import Engine, SamplingParams
         from qa_core.generation.model_file import model_file
         from qa_core.retrieval.retriever import Retriever
@@ -97,7 +104,15 @@ def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
         engine.close()
     given = tuple(_source(number, vars(passage)) for number, passage in enumerate(answer.passages, start=1))
     cited = tuple(source for source in given if source.number in answer.cited)
-    return Reply(answer.text, cited, given, f"{model.name}, in this process")
+    passages, drawn_on = answer.passages, [number - 1 for number in answer.cited]
+    conflicts = tuple(
+        tuple(
+            f"[{place + 1}] {passages[place].text[start:end]}"
+            for place, (start, end) in zip(found.passages, found.spans, strict=True)
+        )
+        for found in find_conflicts(passages, drawn_on)
+    )
+    return Reply(answer.text, cited, given, f"{model.name}, in this process", conflicts)
 
 
 def _complete(artifact: Artifact) -> Artifact:
@@ -128,4 +143,9 @@ def _print(console: Console, question: str, reply: Reply) -> None:
         console.print(f"    [dim]{escape(source.place)}[/dim]")
         shown = textwrap.shorten(source.text, _PASSAGE_CHARS, placeholder=" ...")
         console.print(escape(textwrap.indent(textwrap.fill(shown, 100), "    ")))
+    if reply.conflicts:
+        console.print("\n[bold]The papers may disagree[/bold]")
+    for pair in reply.conflicts:
+        for statement in pair:
+            console.print(escape(textwrap.indent(textwrap.fill(statement, 100), "    ")))
     console.print(f"[dim]\nanswered by {escape(reply.answered_by)}[/dim]")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,8 @@ def _convert(work: _Work) -> tuple[dict[str, Any], ParityReport]:
     """The whole stage, on one node; returns the figures for the manifest, and whether the gate let it pass."""
     with local_scratch(work.scratch) as scratch:
         copies = ModelCopies(work.inputs, work.settings, scratch, _description(work))
-        require_space(scratch, copies.bytes_needed(work.settings.quantization))
+        files = 2 if work.settings.base_file else 1
+        require_space(scratch, files * copies.bytes_needed(work.settings.quantization))
         for step in (copies.folder, copies.f16, copies.matrix):
             step("tuned")
             work.counter.advance()
@@ -131,8 +132,9 @@ def _fill(
 ) -> str:
     """Write everything that belongs beside the model, and the model, into ``folder``."""
     from qa_core.generation.gguf_header import read_header
-    from qa_core.generation.model_file import ADAPTER_FILE, IMATRIX_FILE
+    from qa_core.generation.model_file import ADAPTER_FILE, BASE_FILE, IMATRIX_FILE
     from qa_core.quantization.card import write_card
+    from qa_core.quantization.description import Description
     from qa_core.quantization.lora_gguf import write_lora_gguf
 
     description = _description(work)
@@ -141,6 +143,10 @@ def _fill(
     shutil.copyfile(copies.matrix("tuned"), folder / IMATRIX_FILE)
     shutil.copyfile(report.path, folder / "parity.json")
     write_lora_gguf(copies.folder("base"), work.inputs["adapter"].local(), folder / ADAPTER_FILE, description)
+    if work.settings.base_file:
+        base = Description(description.base_model or "Lectern", license=description.license)
+        quantized_base = replace(copies, description=base).quantized("base", work.settings.quantization)
+        shutil.copyfile(quantized_base, folder / BASE_FILE)
     (folder / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
     write_card(folder / name, description, report)
     return name

@@ -11,7 +11,6 @@ import argparse
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -19,7 +18,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -32,8 +30,8 @@ from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.screen import log_path, screen
 from serving.app import build
-from serving.guard import is_loopback, is_unspecified
-from serving.keys import read_keys
+from serving.checks import require_free_port, require_resources, require_safe_address
+from serving.guard import is_unspecified
 
 STOPPED, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -136,60 +134,20 @@ def welcome(settings: ServeSettings) -> str:
     name, rag = settings.model_name, f"{settings.model_name}-rag"
     body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a quorum?"}}]}}'
     key = " -H 'Authorization: Bearer KEY'" if settings.api_keys_file else ""
+    adapters = "".join(
+        f"          {each}, {each}-rag  under the adapter {path}\n" for each, path in settings.adapters.items()
+    )
     return (
         f"\nLectern answers at {url}\n"
         f"  page    {url}/  ask in a browser, and read the cited passages in their papers\n"
-        f"  models  {name}  the tuned model alone\n"
+        f"  models  {name}  the {'base' if settings.base_file else 'tuned'} model alone\n"
         f"          {rag}  the same with passages from the papers and citations\n"
+        f"{adapters}"
         f"          {name}-embedding  vectors of the papers' embedder\n"
         f"  try     curl -s {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'\n"
         f"  health  {url}/health   metrics  {url}/metrics\n"
         f"  stop    Ctrl-C\n"
     )
-
-
-# ------------------------------------------------------------------------------------------------------------- checks
-
-
-def require_safe_address(settings: ServeSettings) -> None:
-    """With API keys any address will do; without them the service is for this machine alone."""
-    if settings.api_keys_file:
-        read_keys(Path(settings.api_keys_file))
-    elif not is_loopback(settings.host):
-        raise UserError(
-            f"serve.host={settings.host} would let everybody on the network use the service, which asks for no key",
-            "Set serve.api_keys_file=FILE with one key a line (`openssl rand -hex 24 > FILE`), or"
-            " serve.host=127.0.0.1.",
-        )
-
-
-def require_free_port(host: str, port: int) -> None:
-    """Fail now rather than after Ray's start, which takes seconds."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as Serve's own socket: old connections do not count
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise UserError(
-                f"port {port} on {host} cannot be used: {error.strerror}",
-                "Stop what listens there, or choose another port with serve.port=NUMBER.",
-            ) from error
-
-
-def require_resources(settings: ServeSettings) -> None:
-    """Fail, with both numbers, where Serve would wait for ever for a replica that fits nowhere."""
-    deployments = (settings.ingress, settings.retriever, settings.generator)
-    have = ray.cluster_resources()
-    for name, key, field in (("CPUs", "CPU", "num_cpus"), ("GPUs", "GPU", "num_gpus")):
-        needed = sum(getattr(one, field) * one.autoscaling_config.min_replicas for one in deployments)
-        if needed > have.get(key, 0):
-            raise UserError(
-                f"the service needs {needed:g} {name} and there are {have.get(key, 0):g}",
-                f"Lower serve.generator.{field}, serve.retriever.{field} or serve.ingress.{field}.",
-            )
 
 
 # --------------------------------------------------------------------------------------------------------------- Ray

@@ -32,9 +32,12 @@ def build(args: dict[str, Any]) -> Application:
     """
     config = read_args(args)
     store = RunStore.open(config.run.storage, config.run.name)
-    index, gguf = (complete(store.artifact(name), config) for name in ("index", "gguf"))
+    index = complete(store.artifact("index"), config)
+    model = config.serve.base_file or complete(store.artifact("gguf"), config)
     retriever = deployment(Retriever, config.serve.retriever).bind(index, config.index.embedder, config.retrieval)
-    generator = deployment(Generator, config.serve.generator, by_work).bind(gguf, config.generation, config.retrieval)
+    generator = deployment(Generator, config.serve.generator, by_work).bind(
+        model, config.serve.adapters, config.generation, config.retrieval
+    )
     return deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, retriever, generator)
 
 
@@ -74,7 +77,7 @@ def deployment(replica: type, settings: DeploymentSettings, policy: Callable[...
         autoscaling_config=scaling,
         # A model that cannot be loaded fails once, with its reason, instead of twenty times.
         max_constructor_retry_count=1,
-        # Answers in flight are finished, but Ctrl-C ends the service within ten seconds.
-        graceful_shutdown_timeout_s=5.0,
+        max_surge_percent=settings.max_surge_percent,
+        graceful_shutdown_timeout_s=settings.graceful_shutdown_timeout_s,
         graceful_shutdown_wait_loop_s=0.5,
     )(replica)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ray import serve
 
 from qa_core.artifacts import Artifact
 from qa_core.config import GenerationSettings, RetrievalSettings
 from qa_core.errors import UserError
 from qa_core.generation.chat import build_messages
 from qa_core.schemas import Passage
-from serving.citing import abstention, cite, trace
+from serving.citing import abstention, cite, conflicts, trace
+from serving.engines import Engines
 from serving.pieces import Load, Piece, joined
 from serving.prompting import Budget, fit_prompt
 from serving.scaling import WORK
@@ -22,34 +26,52 @@ from serving.schemas.errors import invalid_request, prompt_too_long
 from serving.schemas.sampling import SamplingRequest
 
 if TYPE_CHECKING:
-    from qa_core.generation.engine import SamplingParams
+    from qa_core.generation.engine import Engine, SamplingParams
 
 
+UNLIMITED = -1
+"""An adapter stays once it was asked for: one that Ray Serve unloads while it answers would break the answer off."""
 STUCK_AFTER_S = 120.0
 """Without a step, although requests wait: a batch of 512 tokens of a large model takes seconds, not minutes."""
 
 
 class Generator:
-    """One replica: a quantised model that decodes many requests together."""
+    """One replica: a quantised model that decodes many requests together, alone and under each adapter."""
 
-    def __init__(self, gguf: Artifact, settings: GenerationSettings, retrieval: RetrievalSettings) -> None:
-        from qa_core.generation.engine import Engine
+    def __init__(
+        self,
+        model: Artifact | str,
+        adapters: Mapping[str, str],
+        settings: GenerationSettings,
+        retrieval: RetrievalSettings,
+    ) -> None:
+        """
+        Args:
+            model: a run's ``gguf/``, or the path of a GGUF file.
+            adapters: paths of GGUF LoRA files over it, by the names under which they are asked.
+        """
         from qa_core.generation.model_file import model_file
 
         self._settings = settings
         self._retrieval = retrieval
-        self._engine = Engine(model_file(gguf.local()), settings, reuse_prefixes=True)
+        path = Path(model) if isinstance(model, str) else model_file(model.local())
+        self._engines = Engines(path, adapters, settings)
 
     async def stream(self, request: ChatCompletionRequest, passages: Sequence[Passage]) -> AsyncIterator[Piece]:
         """The answer as it is decoded; raises :class:`ApiError` 400 when the messages alone fill the context."""
-        params = self._sampling(request)
-        prompt, kept = self._prompt(request, passages, params.max_tokens)
+        params, engine = self._sampling(request), await self._engine()
+        prompt, kept = self._prompt(engine, request, passages, params.max_tokens)
         answer = ""
-        async for piece in self._decode(prompt, params):
+        async for piece in self._decode(engine, prompt, params):
             answer += piece.text
             if piece.finish_reason:
-                found = trace(passages, kept) if request.retrieval and request.retrieval.trace else ()
-                piece = replace(piece, citations=cite(answer, kept), abstention=abstention(answer, kept), trace=found)
+                piece = replace(
+                    piece,
+                    citations=cite(answer, kept),
+                    conflicts=conflicts(answer, kept),
+                    abstention=abstention(answer, kept),
+                    trace=trace(passages, kept) if request.retrieval and request.retrieval.trace else (),
+                )
             yield piece
 
     async def answer(self, request: ChatCompletionRequest, passages: Sequence[Passage]) -> Piece:
@@ -58,7 +80,7 @@ class Generator:
 
     async def stream_completion(self, request: CompletionRequest) -> AsyncIterator[Piece]:
         """What follows a prompt, without a chat template."""
-        async for piece in self._decode(request.prompt, self._sampling(request)):
+        async for piece in self._decode(await self._engine(), request.prompt, self._sampling(request)):
             yield piece
 
     async def complete(self, request: CompletionRequest) -> Piece:
@@ -68,29 +90,39 @@ class Generator:
         """Decode one token of a real prompt; returns how many were decoded. Proof that the model still works."""
         from qa_core.generation.engine import SamplingParams
 
-        prompt = self._engine.chat_prompt(build_messages("Are you there?"))
-        deltas = [delta async for delta in self._engine.stream(prompt, SamplingParams(max_tokens=1))]
+        engine = self._engines.base
+        prompt = engine.chat_prompt(build_messages("Are you there?"))
+        deltas = [delta async for delta in engine.stream(prompt, SamplingParams(max_tokens=1))]
         return deltas[-1].completion_tokens
 
     async def check_health(self) -> None:
         """Ray Serve asks now and then, and replaces a replica that raises. Costs no slot, so a full one is healthy."""
-        if (seconds := self._engine.seconds_without_progress) > STUCK_AFTER_S:
+        if (seconds := self._engines.seconds_without_progress) > STUCK_AFTER_S:
             raise RuntimeError(f"the engine has made no step for {seconds:.0f} s, although requests wait")
 
     async def load(self) -> Load:
-        return Load(self._settings.n_seq_max, self._engine.num_running, self._engine.num_waiting)
+        return Load(self._engines.slots, self._engines.num_running, self._engines.num_waiting)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Ray Serve asks for this; :func:`serving.scaling.by_work` reads it."""
-        engine = self._engine
-        batches = engine.num_queued_tokens / self._settings.compute.n_batch
-        return {WORK: engine.num_running + engine.num_waiting + batches}
+        engines = self._engines
+        batches = engines.num_queued_tokens / self._settings.compute.n_batch
+        return {WORK: engines.num_running + engines.num_waiting + batches}
 
-    async def _decode(self, prompt: str, params: SamplingParams) -> AsyncIterator[Piece]:
+    async def _engine(self) -> Engine:
+        """The one that the request being served is for."""
+        adapter = serve.get_multiplexed_model_id()
+        return await self._adapted(adapter) if adapter else self._engines.base
+
+    @serve.multiplexed(max_num_models_per_replica=UNLIMITED)
+    async def _adapted(self, adapter: str) -> Engine:
+        return await self._engines.open(adapter)
+
+    async def _decode(self, engine: Engine, prompt: str, params: SamplingParams) -> AsyncIterator[Piece]:
         from qa_core.generation.engine import PromptTooLong
 
         try:
-            async for delta in self._engine.stream(prompt, params):
+            async for delta in engine.stream(prompt, params):
                 counts = delta.prompt_tokens, delta.completion_tokens, delta.cached_tokens
                 yield Piece(delta.text, *counts, delta.finish_reason)
         except PromptTooLong as error:
@@ -99,9 +131,8 @@ class Generator:
             raise invalid_request(error.problem) from error
 
     def _prompt(
-        self, request: ChatCompletionRequest, passages: Sequence[Passage], answer_tokens: int
+        self, engine: Engine, request: ChatCompletionRequest, passages: Sequence[Passage], answer_tokens: int
     ) -> tuple[str, list[Passage]]:
-        engine = self._engine
         budget = Budget(self._retrieval, answer_tokens, self._settings.n_ctx)
         try:
             return fit_prompt(request, passages, engine.chat_prompt, engine.count_tokens, budget)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.body import BoundedBody, too_large
 from serving.keys import KeyFile, RateLimit
 from serving.refusals import refusal
 from serving.schemas.errors import ApiError, invalid_request, rate_limited, unauthorized
@@ -26,10 +27,11 @@ class Guard:
         app: ASGIApp,
         hosts: Collection[str],
         max_body_bytes: int,
+        body_timeout_s: float,
         keys: KeyFile | None = None,
         rate: RateLimit | None = None,
     ) -> None:
-        self._app, self._max_body_bytes = app, max_body_bytes
+        self._app, self._max_body_bytes, self._body_timeout_s = app, max_body_bytes, body_timeout_s
         self._hosts = frozenset(host.lower() for host in hosts)
         self._keys, self._rate = keys, rate
 
@@ -60,7 +62,7 @@ class Guard:
             raise invalid_request(f"Pages of {origin[:100]!r} may not use this service.", status=403)
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length[:20]) > self._max_body_bytes:
-            raise self._too_large()
+            raise too_large(self._max_body_bytes)
         if scope["path"] not in OPEN_PATHS:
             self._admit(headers)
 
@@ -75,32 +77,20 @@ class Guard:
             raise rate_limited(self._rate.per_minute, seconds)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A body without a length is counted as it comes; whatever the routes say to a cut one, it is 413."""
-        received, cut = 0, False
-
-        async def counted() -> Message:
-            nonlocal received, cut
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_body_bytes:
-                cut = True
-                raise self._too_large()
-            return message
+        """The body is bounded as it comes; whatever the routes say to one that was cut, the answer is why it was."""
+        body = BoundedBody(receive, self._max_body_bytes, self._body_timeout_s)
 
         async def told(message: Message) -> None:
-            if not cut:
+            if body.refused is None:
                 await send(message)
 
         try:
-            await self._app(scope, counted, told)
+            await self._app(scope, body.receive, told)
         except ApiError:
-            if not cut:
+            if body.refused is None:
                 raise
-        if cut:
-            await refusal(self._too_large())(scope, receive, send)
-
-    def _too_large(self) -> ApiError:
-        return invalid_request(f"The body may have at most {self._max_body_bytes} bytes.", status=413)
+        if body.refused is not None:
+            await refusal(body.refused)(scope, receive, send)
 
     def _knows(self, name: str) -> bool:
         return name in self._hosts or is_loopback(name)

@@ -47,10 +47,12 @@ class Ingress:
     def __init__(self, settings: ServeSettings, retriever: DeploymentHandle, generator: DeploymentHandle) -> None:
         self._settings = settings
         self._retriever, self._generator = retriever, generator
+        self._generators = _by_model(settings, generator)
         self._metrics = ServiceMetrics()
         self._load = Load(slots=0, running=0, waiting=0)
-        self._rag_model, self._embedding_model = f"{settings.model_name}-rag", f"{settings.model_name}-embedding"
-        names = (settings.model_name, self._rag_model, self._embedding_model)
+        self._rag_models = [name for name in self._generators if name.endswith("-rag")]
+        self._embedding_model = f"{settings.model_name}-embedding"
+        names = (*self._generators, self._embedding_model)
         self._models = {name: ModelCard(id=name, created=int(time.time())) for name in names}
 
     def __serve_build_asgi_app__(self) -> Guard:
@@ -84,14 +86,15 @@ class Ingress:
         keys = KeyFile(Path(settings.api_keys_file)) if settings.api_keys_file else None
         rate = RateLimit(settings.requests_per_minute) if settings.requests_per_minute else None
         hosts = [*settings.allowed_hosts, settings.host]  # 0.0.0.0 is no name that a client asks under
-        return Guard(api, [host for host in hosts if not is_unspecified(host)], settings.max_body_bytes, keys, rate)
+        served = [host for host in hosts if not is_unspecified(host)]
+        return Guard(api, served, settings.max_body_bytes, settings.body_timeout_s, keys, rate)
 
     async def chat(self, request: ChatCompletionRequest) -> ChatCompletion | StreamingResponse:
         """Answer a conversation, as one JSON object or as server-sent events."""
         self._model(request.model, self._embedding_model)
-        reads = request.model == self._rag_model
+        reads, generator = request.model in self._rag_models, self._generators[request.model]
         if request.retrieval and not reads:
-            raise invalid_request(f"{request.model} reads no passages; ask {self._rag_model}", "retrieval")
+            raise invalid_request(f"{request.model} reads no passages; ask {request.model}-rag", "retrieval")
         started = time.perf_counter()
         reply = ChatReply(request.model, bool(request.retrieval and request.retrieval.trace))
         with overload_told(self._metrics):
@@ -99,26 +102,27 @@ class Ingress:
             if reads and not passages:
                 return self._nothing_found(request, reply, started)
             if request.stream:
-                pieces = self._generator.stream.options(stream=True).remote(request, passages)
+                pieces = generator.stream.options(stream=True).remote(request, passages)
                 return await self._stream(request, reply, cast(AsyncIterator[Piece], pieces), started)
-            piece = await self._generator.answer.remote(request, passages)
+            piece = await generator.answer.remote(request, passages)
         self._metrics.answered(request.model, piece, started)
         return reply.whole(piece)
 
     async def complete(self, request: CompletionRequest) -> Completion | StreamingResponse:
         """Go on with a prompt as it is."""
-        self._model(request.model, self._rag_model, self._embedding_model)
+        self._model(request.model, *self._rag_models, self._embedding_model)
+        generator = self._generators[request.model]
         started, reply = time.perf_counter(), CompletionReply(request.model)
         with overload_told(self._metrics):
             if request.stream:
-                pieces = self._generator.stream_completion.options(stream=True).remote(request)
+                pieces = generator.stream_completion.options(stream=True).remote(request)
                 return await self._stream(request, reply, cast(AsyncIterator[Piece], pieces), started)
-            piece = await self._generator.complete.remote(request)
+            piece = await generator.complete.remote(request)
         self._metrics.answered(request.model, piece, started)
         return reply.whole(piece)
 
     async def list_models(self) -> ModelList:
-        """The tuned model alone, the same with retrieval, and the embedder."""
+        """The model alone, the same with retrieval, both under each adapter, and the embedder."""
         return ModelList(data=list(self._models.values()))
 
     async def get_model(self, model: str) -> ModelCard:
@@ -162,6 +166,13 @@ class Ingress:
                 f"There is no model {name[:200]!r} for this; there are: {known}", "model", "model_not_found", 404
             )
         return self._models[name]
+
+
+def _by_model(settings: ServeSettings, generator: DeploymentHandle) -> dict[str, DeploymentHandle]:
+    """Whom to ask for each model that answers; Ray Serve tells the replica which adapter is meant."""
+    asked = {settings.model_name: generator}
+    asked |= {name: generator.options(multiplexed_model_id=name) for name in settings.adapters}
+    return {f"{name}{mode}": handle for name, handle in asked.items() for mode in ("", "-rag")}
 
 
 def _sse(told: AsyncIterator[str]) -> StreamingResponse:

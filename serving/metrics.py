@@ -39,6 +39,9 @@ class ServiceMetrics:
             "lectern_abstentions", "Answers that say that the papers do not tell.", ["reason"], registry=registry
         )
         self._citations = Counter("lectern_citations", "Marks in answers.", ["supported"], registry=registry)
+        self._conflicts = Counter(
+            "lectern_conflicts", "Sentences of two papers that disagree.", ["kind"], registry=registry
+        )
         self._refusals = Counter("lectern_refusals", "Requests that were refused as overload.", registry=registry)
         self._running = Gauge(
             "lectern_requests_running", "Requests that hold a slot of a generator.", registry=registry
@@ -80,6 +83,9 @@ class ServiceMetrics:
             self._abstentions.labels(piece.abstention).inc()
         for citation in piece.citations:
             self._citations.labels(str(citation.supported).lower()).inc()
+
+        for conflict in piece.conflicts:
+            self._conflicts.labels(conflict.kind).inc()
 
     def render(self, load: Load) -> bytes:
         """In Prometheus's text format; ``load`` is that of one generator."""

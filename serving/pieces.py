@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from serving.schemas.base import FinishReason
-from serving.schemas.retrieval import Abstention, Citation, TracedPassage
+from serving.schemas.retrieval import Abstention, Citation, SourceConflict, TracedPassage
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Piece:
     cached_tokens: int = 0
     finish_reason: FinishReason | None = None
     citations: tuple[Citation, ...] = ()
+    conflicts: tuple[SourceConflict, ...] = ()
     abstention: Abstention | None = None
     trace: tuple[TracedPassage, ...] = ()
 

@@ -56,6 +56,7 @@ class ChatReply:
             choices=[Choice(message=AssistantMessage(content=piece.text), finish_reason=piece.finish_reason)],
             usage=_usage(piece),
             citations=list(piece.citations),
+            conflicts=list(piece.conflicts),
             abstention=piece.abstention,
             trace=list(piece.trace) if self.traced else None,
         )
@@ -69,6 +70,7 @@ class ChatReply:
             model=self.model,
             choices=[ChunkChoice(delta=delta, finish_reason=piece.finish_reason)],
             citations=list(piece.citations) if ended else None,
+            conflicts=list(piece.conflicts) if ended else None,
             abstention=piece.abstention,
             trace=list(piece.trace) if ended and self.traced else None,
         )

@@ -58,6 +58,36 @@ def publish_model(store: RunStore, work: Path) -> None:
     publish(store, "gguf", lambda folder: quantize(work / "f16.gguf", folder / "Tiny-Q4_K_M.gguf", "Q4_K_M", None, 2))
 
 
+def publish_reader(store: RunStore, work: Path) -> None:
+    """The model that ships with Lectern, at 4 bits: it repeats the sentence that answers, and cites its passage."""
+    from qa_core.packaged import packaged_folder
+    from qa_core.quantization.convert import write_gguf
+    from qa_core.quantization.quantize import quantize
+
+    write_gguf(packaged_folder("package:qa_core/models/Lectern-Reader-6M", "name_or_path", ""), work / "reader.gguf")
+    publish(store, "gguf", lambda out: quantize(work / "reader.gguf", out / "Reader-Q4_K_M.gguf", "Q4_K_M", None, 2))
+
+
+def write_adapter(model: Path, folder: Path, strength: float) -> Path:
+    """A PEFT adapter over ``model``, without a training.
+
+    Args:
+        strength: standard deviation of its B; the surer a model is of itself, the more it takes to change an answer.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
+    torch.manual_seed(3)
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(model), config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=strength)
+    adapted.save_pretrained(folder)
+    return folder
+
+
 def publish(store: RunStore, name: str, write: Callable[[Path], object]) -> None:
     artifact = store.artifact(name)
     artifact.clear_staging()

@@ -7,74 +7,54 @@ Everybody else only puts requests into an inbox.
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from qa_core.config import GenerationSettings
 from qa_core.errors import UserError
+from qa_core.generation.chat_model import ChatModel
+from qa_core.generation.completion import Collector, Completion, PromptTooLong
 from qa_core.generation.grammar import JsonGrammar
-from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
+from qa_core.generation.lora_adapter import LoraAdapter
+from qa_core.generation.request import Delta, Request
 from qa_core.generation.sampling import SamplingParams
-from qa_core.generation.scheduler import Delta, FinishReason, Request, Scheduler
-from qa_core.generation.template import ChatTemplate
+from qa_core.generation.scheduler import Scheduler
 from qa_core.schemas import Message
 
 __all__ = ["Completion", "Delta", "Engine", "PromptTooLong", "SamplingParams"]
 
 
-class PromptTooLong(UserError):
-    """The prompt and the answer that was asked for do not fit into the context together."""
-
-    def __init__(self, prompt_tokens: int, limit: int) -> None:
-        super().__init__(
-            f"the prompt has {prompt_tokens} tokens and at most {limit} fit beside the answer",
-            "Ask for fewer max_tokens, send less context, or raise generation.n_ctx.",
-        )
-        self.prompt_tokens = prompt_tokens
-        self.limit = limit
-
-    def __reduce__(self) -> tuple[type[PromptTooLong], tuple[int, int]]:  # type: ignore[override]
-        return type(self), (self.prompt_tokens, self.limit)
-
-
-@dataclass(frozen=True)
-class Completion:
-    text: str
-    finish_reason: FinishReason
-    prompt_tokens: int
-    completion_tokens: int
-    """The end token included."""
-    cached_tokens: int = 0
-    """Of the prompt, those that were found computed already."""
-
-
 class Engine:
-    """A model file ready to answer, ``settings.n_seq_max`` requests at a time; more wait their turn in order.
+    """A model ready to answer, ``settings.n_seq_max`` requests at a time; more wait their turn in order."""
 
-    Raises :class:`UserError` for a file that is missing, damaged or without a chat template.
-    """
+    def __init__(
+        self,
+        model: Path | ChatModel,
+        settings: GenerationSettings,
+        reuse_prefixes: bool = False,
+        adapter: Path | None = None,
+    ) -> None:
+        """Raises :class:`UserError` for a file that is missing, damaged, without a chat template or of another model.
 
-    def __init__(self, model_path: Path, settings: GenerationSettings, reuse_prefixes: bool = False) -> None:
-        """
         Args:
+            model: a GGUF file, or one that is open already and outlives this engine.
             reuse_prefixes: see :class:`~qa_core.generation.scheduler.Scheduler`; for a service, not for an evaluation.
+            adapter: a GGUF LoRA that lies over the model in this engine alone.
         """
         self.settings = settings
-        self._model = LlamaModel(model_path, settings.compute.n_gpu_layers)
-        if (source := self._model.chat_template) is None:
-            raise UserError(f"{model_path} carries no chat template", "Convert a model with a chat template.")
-        self._template = ChatTemplate(source, self._model.bos_text, self._model.eos_text)
-        control = [text for text in self._model.control_tokens if text]
-        self._control = re.compile("|".join(map(re.escape, sorted(control, key=len, reverse=True))) or "(?!)")
         compute = settings.compute
+        self._chat = model if isinstance(model, ChatModel) else ChatModel(model, compute.n_gpu_layers)
+        self._owns_model = self._chat is not model
+        self._model = self._chat.llama
+        # Before the context, which makes room for the adapters that its model has by then.
+        self._adapter = LoraAdapter(adapter, self._model) if adapter else None
         n_batch = max(compute.n_batch, settings.n_seq_max)
-        self._context = LlamaContext(self._model, settings.n_ctx, settings.n_seq_max, n_batch, compute.n_threads)
+        self._context = LlamaContext(
+            self._model, settings.n_ctx, settings.n_seq_max, n_batch, compute.n_threads, self._adapter
+        )
         self._scheduler = Scheduler(self._context, reuse_prefixes)
         self._inbox: list[Request] = []
         self._wake = threading.Condition()
@@ -84,15 +64,8 @@ class Engine:
         self._thread.start()
 
     def chat_prompt(self, messages: Sequence[Message]) -> str:
-        """The prompt for ``messages`` in the model's own template, up to where the answer begins.
-
-        A control token inside a message is broken up, so that no text can pretend to be another turn.
-        """
-        safe = [
-            Message(role=message["role"], content=self._control.sub(_break_up, message["content"]))
-            for message in messages
-        ]
-        return self._template.render(safe)
+        """See :meth:`ChatModel.prompt`."""
+        return self._chat.prompt(messages)
 
     def count_tokens(self, text: str) -> int:
         return len(self._model.tokenize(text))
@@ -119,7 +92,7 @@ class Engine:
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[Completion]:
         """One completion for each prompt, in order; blocks. On an idle engine the same call gives the same answers."""
-        collectors = [_Collector() for _ in prompts]
+        collectors = [Collector() for _ in prompts]
         requests = [
             self._request(prompt, params, collector.on_delta, collector.done.set_exception)
             for prompt, collector in zip(prompts, collectors, strict=True)
@@ -160,7 +133,10 @@ class Engine:
             self._wake.notify()
         self._thread.join()
         self._context.close()
-        self._model.close()
+        if self._adapter:
+            self._adapter.close()
+        if self._owns_model:
+            self._chat.close()
 
     def _request(
         self,
@@ -213,23 +189,3 @@ class Engine:
                 self._scheduler.step()
             except Exception as error:  # told to every waiting request; the thread must outlive one bad batch
                 self._scheduler.fail(error)
-
-
-class _Collector:
-    """Joins the deltas of one request into a completion."""
-
-    def __init__(self) -> None:
-        self.done: Future[Completion] = Future()
-        self._text: list[str] = []
-
-    def on_delta(self, delta: Delta) -> None:
-        self._text.append(delta.text)
-        if delta.finish_reason:
-            text = "".join(self._text)
-            self.done.set_result(
-                Completion(text, delta.finish_reason, delta.prompt_tokens, delta.completion_tokens, delta.cached_tokens)
-            )
-
-
-def _break_up(match: re.Match[str]) -> str:
-    return f"{match[0][0]} {match[0][1:]}"

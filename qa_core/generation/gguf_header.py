@@ -41,6 +41,8 @@ class TensorInfo:
     """In GGUF's order, fastest dimension first."""
     type: GGMLQuantizationType
     nbytes: int
+    offset: int
+    """Of its first byte in the data section."""
 
     @property
     def num_weights(self) -> int:
@@ -54,6 +56,8 @@ class GGUFHeader:
     types: Mapping[str, GGUFValueType]
     """Of each value in ``metadata``."""
     tensors: Mapping[str, TensorInfo]
+    data_start: int
+    """Byte of the file at which the data section begins."""
 
     @property
     def num_weights(self) -> int:
@@ -99,11 +103,11 @@ def _read(cursor: Cursor) -> GGUFHeader:
     values = {_key(cursor): cursor.value() for _ in range(num_values)}
     metadata = {key: value for key, (_, value) in values.items()}
     entries = [_tensor(cursor) for _ in range(num_tensors)]
-    _check_extents(entries, cursor, metadata.get("general.alignment", 32))
-    tensors = {name: info for name, info, _ in entries}
+    data_start = _check_extents(entries, cursor, metadata.get("general.alignment", 32))
+    tensors = dict(entries)
     if len(metadata) != num_values or len(tensors) != num_tensors:
         raise Damaged("a key or a tensor occurs twice")
-    return GGUFHeader(metadata, {key: kind for key, (kind, _) in values.items()}, tensors)
+    return GGUFHeader(metadata, {key: kind for key, (kind, _) in values.items()}, tensors, data_start)
 
 
 def _key(cursor: Cursor) -> str:
@@ -113,8 +117,8 @@ def _key(cursor: Cursor) -> str:
     return key
 
 
-def _tensor(cursor: Cursor) -> tuple[str, TensorInfo, int]:
-    """Name, description and offset in the data section of one tensor."""
+def _tensor(cursor: Cursor) -> tuple[str, TensorInfo]:
+    """Name and description of one tensor."""
     name, num_dimensions = cursor.text(), cursor.scalar("<I")
     if not 0 < len(name.encode()) <= _MAX_NAME_BYTES:
         raise Damaged(f"a tensor's name has {len(name.encode())} bytes")
@@ -127,19 +131,23 @@ def _tensor(cursor: Cursor) -> tuple[str, TensorInfo, int]:
     block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     if 0 in shape or shape[0] % block:
         raise Damaged(f"tensor {name!r} of type {GGMLQuantizationType(kind).name} has the shape {shape}")
-    return name, TensorInfo(shape, GGMLQuantizationType(kind), math.prod(shape) // block * block_bytes), offset
+    return name, TensorInfo(shape, GGMLQuantizationType(kind), math.prod(shape) // block * block_bytes, offset)
 
 
-def _check_extents(entries: list[tuple[str, TensorInfo, int]], cursor: Cursor, alignment: object) -> None:
-    """Tensors follow each other, each on the next multiple of the alignment, and the last ends inside the file."""
+def _check_extents(entries: list[tuple[str, TensorInfo]], cursor: Cursor, alignment: object) -> int:
+    """Tensors follow each other, each on the next multiple of the alignment, and the last ends inside the file.
+
+    Returns where the first one begins.
+    """
     if type(alignment) is not int or not 1 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
         raise Damaged(f"general.alignment={alignment!r} is no power of two up to {_MAX_ALIGNMENT}")
     data_start, end = -(-cursor.offset // alignment) * alignment, 0
-    for name, info, offset in entries:
-        if offset != end:
-            raise Damaged(f"tensor {name!r} begins at byte {offset} of the data instead of {end}")
-        if data_start + offset + info.nbytes > cursor.size:
+    for name, info in entries:
+        if info.offset != end:
+            raise Damaged(f"tensor {name!r} begins at byte {info.offset} of the data instead of {end}")
+        if data_start + info.offset + info.nbytes > cursor.size:
             raise Damaged(f"tensor {name!r} ends behind the end of the file")
-        end = -(-(offset + info.nbytes) // alignment) * alignment
+        end = -(-(info.offset + info.nbytes) // alignment) * alignment
     if data_start + end < cursor.size:
         raise Damaged(f"{cursor.size - data_start - end} bytes follow the last tensor")
+    return data_start

@@ -39,13 +39,15 @@ _VOCABULARY = {
     "tokenizer.ggml.merges": GGUFValueType.STRING,
 }
 _TYPES = (
-    (re.compile(r"(qwen2|qwen3|llama)\..*(epsilon|freq_base)|general\.sampling\.temp"), GGUFValueType.FLOAT32),
+    (re.compile(r"(qwen2|qwen3|llama)\..*(epsilon|freq_base)|general\.sampling\.temp|adapter\.lora\.alpha"),
+     GGUFValueType.FLOAT32),
     (re.compile(r"(qwen2|qwen3|llama)\..*|general\.(quantization_version|file_type|alignment|base_model\.count)"
                 r"|tokenizer\.ggml\.\w+_token_id|quantize\.imatrix\.\w+_count"), GGUFValueType.UINT32),
     (re.compile(r"tokenizer\.ggml\.add_\w+"), GGUFValueType.BOOL),
     (re.compile(r"tokenizer\.ggml\.(tokens|token_type|merges)"), GGUFValueType.ARRAY),
     (re.compile(r"general\.(architecture|type|name|basename|finetune|version|size_label|license|base_model\.\d+\.\w+)"
-                r"|tokenizer\.(chat_template|ggml\.(model|pre))|quantize\.imatrix\.file"), GGUFValueType.STRING),
+                r"|tokenizer\.(chat_template|ggml\.(model|pre))|quantize\.imatrix\.file|adapter\.type"),
+     GGUFValueType.STRING),
 )  # fmt: skip
 """Types of values by key; the first pattern that fits counts, and any other key may have any type."""
 
@@ -99,7 +101,7 @@ def read_model_header(path: Path) -> GGUFHeader:
             f"model file {path} has the architecture {architecture!r}", f"Known are {', '.join(ARCHITECTURES)}."
         )
     try:
-        _check_types(header)
+        check_types(header)
         _check_vocabulary(header)
         _check_numbers(header, str(architecture))
         _check_tensors(header, dict(_dimensions(header, str(architecture)).shapes()))
@@ -108,7 +110,8 @@ def read_model_header(path: Path) -> GGUFHeader:
     return header
 
 
-def _check_types(header: GGUFHeader) -> None:
+def check_types(header: GGUFHeader) -> None:
+    """Raises :class:`Damaged` for a value of another type than llama.cpp asserts it to be."""
     for key, found in header.types.items():
         wanted = next((kind for pattern, kind in _TYPES if pattern.fullmatch(key)), None)
         if wanted is not None and found != wanted:

@@ -6,6 +6,7 @@ everything is checked here before it is handed over.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,12 +14,25 @@ import numpy.typing as npt
 
 from qa_core.errors import UserError
 from qa_core.generation.llama import LlamaModel, library
+from qa_core.generation.lora_adapter import LoraAdapter
 
 
 class LlamaContext:
     """A key-value cache of ``n_seq_max`` sequences with ``n_ctx`` tokens each. For one thread at a time."""
 
-    def __init__(self, model: LlamaModel, n_ctx: int, n_seq_max: int, n_batch: int, n_threads: int) -> None:
+    def __init__(
+        self,
+        model: LlamaModel,
+        n_ctx: int,
+        n_seq_max: int,
+        n_batch: int,
+        n_threads: int,
+        adapter: LoraAdapter | None = None,
+    ) -> None:
+        """
+        Args:
+            adapter: lies over the weights of all sequences, as llama.cpp has one for a whole batch.
+        """
         if n_ctx > model.n_ctx_train:
             raise UserError(
                 f"generation.n_ctx={n_ctx} is more than the {model.n_ctx_train} tokens the model was made for",
@@ -37,8 +51,15 @@ class LlamaContext:
                 f"llama.cpp has no room for {n_seq_max} contexts of {n_ctx} tokens",
                 "lower generation.n_ctx or generation.n_seq_max",
             )
+        if adapter is not None:
+            self._lay_over(adapter)
         self._memory = self._llama.llama_get_memory(self._pointer)
         self._batch = self._llama.llama_batch_init(n_batch, 0, 1)
+
+    def _lay_over(self, adapter: LoraAdapter) -> None:
+        adapters = (self._llama.llama_adapter_lora_p_ctypes * 1)(adapter.pointer)
+        if status := self._llama.llama_set_adapters_lora(self._pointer, adapters, 1, (ctypes.c_float * 1)(1.0)):
+            raise RuntimeError(f"llama_set_adapters_lora returned {status}")
 
     def decode(
         self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], wanted: Sequence[bool]

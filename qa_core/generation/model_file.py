@@ -11,10 +11,14 @@ IMATRIX_FILE = "imatrix.gguf"
 ADAPTER_FILE = "adapter.gguf"
 """The adapter alone, for a base model in a file of its own."""
 
+BASE_FILE = "base.gguf"
+"""The base model that the adapter was trained on, where ``convert.base_file`` asked for it."""
+_BESIDE = (IMATRIX_FILE, ADAPTER_FILE, BASE_FILE)
+
 
 def model_file(gguf_folder: Path) -> Path:
     """The quantised model in the artifact at ``gguf_folder``."""
-    files = [file for file in sorted(gguf_folder.glob("*.gguf")) if file.name not in (IMATRIX_FILE, ADAPTER_FILE)]
+    files = [file for file in sorted(gguf_folder.glob("*.gguf")) if file.name not in _BESIDE]
     if len(files) != 1:
         raise UserError(f"{gguf_folder} has {len(files)} model files instead of one", "Run the convert stage again.")
     return files[0]

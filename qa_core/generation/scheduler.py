@@ -1,67 +1,17 @@
 """Continuous batching: every step decodes one token of each running request and a piece of the prompts that wait.
 
 The method is iteration-level scheduling (Yu et al., Orca, OSDI 2022) with chunked prefill (Agrawal et al.,
-Sarathi-Serve, OSDI 2024). A slot that is free keeps what it computed, and a prompt that begins alike begins there
-(prefix caching: Kwon et al., vLLM, SOSP 2023; here whole slots are copied, not blocks).
+Sarathi-Serve, OSDI 2024).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable
 
-from qa_core.generation.detokenizer import Detokenizer
 from qa_core.generation.llama_context import LlamaContext
-from qa_core.generation.sampling import Grammar, Sampler, SamplingParams
-
-FinishReason = Literal["stop", "length"]
-
-_WORTH_COPYING = 1 / 32
-"""Share of a slot's context from which on copying a whole slot is cheaper than computing the tokens in common."""
-
-
-@dataclass(frozen=True)
-class Delta:
-    """What one step adds to an answer; the last one has a ``finish_reason``."""
-
-    text: str
-    finish_reason: FinishReason | None
-    prompt_tokens: int
-    completion_tokens: int
-    """Tokens so far, the end token included."""
-    cached_tokens: int = 0
-    """Of the prompt, those that were found computed already."""
-
-
-@dataclass(eq=False)
-class Request:
-    """One completion on its way through the scheduler."""
-
-    tokens: list[int]
-    params: SamplingParams
-    on_delta: Callable[[Delta], None]
-    on_error: Callable[[Exception], None]
-    grammar: Grammar | None = None
-    cancelled: bool = False
-    """Set from any thread; the next step frees the slot."""
-    num_done: int = 0
-    """Prompt and completion tokens that are in the cache."""
-    num_completion: int = 0
-    num_cached: int = 0
-    """Prompt tokens that were in the cache when the request came."""
-    sampler: Sampler = field(init=False)
-    text: Detokenizer = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.sampler = Sampler(self.params, self.grammar)
-        self.text = Detokenizer(self.params.stop)
-
-    @property
-    def num_pending(self) -> int:
-        """Tokens that the cache does not have yet: the rest of the prompt, or the one token drawn last."""
-        return len(self.tokens) - self.num_done
+from qa_core.generation.request import Request
+from qa_core.generation.slots import Slots
 
 
 class Scheduler:
@@ -75,10 +25,10 @@ class Scheduler:
         """
         self._context = context
         self._reuse = reuse_prefixes
+        self._slots = Slots(context, reuse_prefixes)
         self._waiting: deque[Request] = deque()
         self._running: dict[int, Request] = {}
-        self._left: dict[int, list[int]] = {}
-        """What the free slots still hold, the one that was used last at the end."""
+        """By slot."""
 
     @property
     def busy(self) -> bool:
@@ -114,8 +64,7 @@ class Scheduler:
         requests = [*self._running.values(), *self._waiting]
         self._running.clear()
         self._waiting.clear()
-        self._left.clear()
-        self._context.clear()
+        self._slots.clear()
         for request in requests:
             request.on_error(error)
 
@@ -126,54 +75,22 @@ class Scheduler:
 
     def _admit(self) -> None:
         if not self._running and not self._reuse:
-            self._context.clear()
+            self._slots.clear()
         self._close_gaps()
         while self._waiting and (slot := len(self._running)) < self._context.n_seq_max:
+            answering = self._running.copy()
             request = self._running[slot] = self._waiting.popleft()
             if self._reuse:
-                request.num_done = request.num_cached = self._begin(slot, request.tokens)
+                held = {other: running.tokens[: running.num_done] for other, running in answering.items()}
+                request.num_done = request.num_cached = self._slots.begin(slot, request.tokens, held)
 
     def _close_gaps(self) -> None:
         """Move the highest slots into free lower ones: llama.cpp decodes sequences together only without gaps."""
         for target in range(len(self._running)):
             if target not in self._running:
                 source = max(self._running)
-                self._left.pop(target, None)
-                self._context.move(source, target)
+                self._slots.move(source, target)
                 self._running[target] = self._running.pop(source)
-
-    def _begin(self, slot: int, tokens: list[int]) -> int:
-        """Leave in ``slot`` the longest beginning of ``tokens`` that any slot holds; returns its length."""
-        worth = self._context.n_ctx * _WORTH_COPYING
-        others = {
-            other: running.tokens[: running.num_done] for other, running in self._running.items() if other != slot
-        }
-        common = {other: _common_length(tokens, held) for other, held in {**others, **self._left}.items()}
-        own = common.get(slot, 0)
-        best = max(common, key=lambda other: common[other], default=slot)
-        if common.get(best, 0) < own + worth:
-            best = slot
-        self._keep_apart(slot, best, worth)
-        if best != slot:
-            self._context.copy(best, slot)
-        # At least one token is left to compute: the logits behind it draw the answer.
-        length = min(common.get(best, 0), len(tokens) - 1)
-        if not self._context.truncate(slot, length):  # some architectures cannot go back
-            self._context.forget(slot)
-            length = 0
-        return length
-
-    def _keep_apart(self, slot: int, best: int, worth: float) -> None:
-        """Save what ``slot`` holds in another free slot: an empty one, or the one that was used longest ago."""
-        held = self._left.pop(slot, [])
-        free = [other for other in range(self._context.n_seq_max) if other not in (*self._running, best)]
-        if len(held) < worth or not free:
-            return
-        oldest = {other: place for place, other in enumerate(self._left)}
-        spare = min(free, key=lambda other: oldest.get(other, -1))
-        self._left.pop(spare, None)
-        self._context.copy(slot, spare)
-        self._left[spare] = held
 
     def _decode(self) -> dict[int, int]:
         """Fill and run one batch; returns the row with the logits of each slot that is ready to draw a token."""
@@ -219,34 +136,13 @@ class Scheduler:
             self._free(slot)
             request.on_error(error)
             return
-        request.tokens.append(token)
-        request.num_completion += 1
-        ended = model.ends_generation(token)
-        text = "" if ended else request.text.push(model.piece(token))
-        reason: FinishReason | None = None
-        if ended or request.text.stopped:
-            reason = "stop"
-        elif request.num_completion >= request.params.max_tokens:
-            reason = "length"
-        if reason:
-            text += request.text.finish()
-            reason = "stop" if request.text.stopped else reason
+        delta = request.take(token, None if model.ends_generation(token) else model.piece(token))
+        if delta is None:
+            return
+        if delta.finish_reason:
             self._free(slot)
-        if text or reason:
-            num_prompt = len(request.tokens) - request.num_completion
-            request.on_delta(Delta(text, reason, num_prompt, request.num_completion, request.num_cached))
+        request.on_delta(delta)
 
     def _free(self, slot: int) -> None:
         request = self._running.pop(slot)
-        if self._reuse:
-            self._left[slot] = request.tokens[: request.num_done]
-        else:
-            self._context.forget(slot)
-
-
-def _common_length(tokens: list[int], others: list[int]) -> int:
-    """How many tokens at the beginning of both are the same."""
-    return next(
-        (place for place, (one, other) in enumerate(zip(tokens, others, strict=False)) if one != other),
-        min(len(tokens), len(others)),
-    )
+        self._slots.free(slot, request.tokens[: request.num_done])

@@ -15,11 +15,9 @@ import numpy.typing as npt
 import torch
 
 from qa_core.errors import UserError
+from qa_core.floats import is_finite
 
 _TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_ITEMS = {"F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
-_INFINITY = {"F32": 0x7F800000, "F16": 0x7C00, "BF16": 0x7F80}
-"""Bits of infinity; above them, the sign left out, are the NaNs."""
 
 Q8_0_BLOCK = 32
 """Weights that share a scale."""
@@ -58,13 +56,6 @@ def encode(values: npt.NDArray[np.float32], dtype: str, name: str) -> npt.NDArra
         require_finite(values.view(np.uint8), "F32", name)
         raise UserError(f"a value of {name} does not fit into float16", "Convert by way of bf16 or f32.")
     return rounded.view(np.float32 if dtype == "F32" else np.uint16)
-
-
-def is_finite(raw: npt.NDArray[np.uint8], dtype: str) -> bool:
-    """No value among the bytes ``raw`` is NaN or infinite."""
-    bits = raw.reshape(-1).view(_ITEMS[dtype])
-    sign = bits.dtype.type(1 << (8 * bits.itemsize - 1))
-    return not len(bits) or bool((bits & ~sign).max() < _INFINITY[dtype])
 
 
 def require_finite(raw: npt.NDArray[np.uint8], dtype: str, name: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from qa_core.schemas import Message
 from serving.schemas.base import ApiModel, FinishReason, Text, Usage, WhenSet
-from serving.schemas.retrieval import Abstention, Citation, RetrievalOptions, TracedPassage
+from serving.schemas.retrieval import Abstention, Citation, RetrievalOptions, SourceConflict, TracedPassage
 from serving.schemas.sampling import ResponseFormat, SamplingRequest, schema_of
 
 
@@ -78,6 +78,7 @@ class ChatCompletion(ApiModel):
     choices: list[Choice]
     usage: Usage
     citations: list[Citation]
+    conflicts: list[SourceConflict]
     abstention: Abstention | None = WhenSet
     trace: list[TracedPassage] | None = WhenSet
 
@@ -104,5 +105,6 @@ class ChatCompletionChunk(ApiModel):
     choices: list[ChunkChoice]
     usage: Usage | None = WhenSet
     citations: list[Citation] | None = WhenSet
+    conflicts: list[SourceConflict] | None = WhenSet
     abstention: Abstention | None = WhenSet
     trace: list[TracedPassage] | None = WhenSet

@@ -54,6 +54,23 @@ class Citation(FoundPassage):
     """Whether the sentences that carry the mark say what the passage says, as far as words can tell."""
 
 
+class Statement(FoundPassage):
+    """One of two sentences that disagree; characters and text are the sentence's."""
+
+    number: int
+    """Of its passage in the prompt."""
+    differs: str
+    """What it says where the other says something else; empty where it lacks the other's "not"."""
+
+
+class SourceConflict(ApiModel):
+    """What two papers say differently, as far as words can tell."""
+
+    kind: Literal["number", "negation", "direction"]
+    statements: list[Statement]
+    """Two, the first from a passage that the answer cites."""
+
+
 class ScoredPassage(FoundPassage):
     similarity: float
     """Cosine similarity with the question."""

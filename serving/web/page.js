@@ -2,7 +2,7 @@
 
 // Everything from a paper or a model is put in with textContent: markup in it is shown, never read.
 const $ = (id) => document.getElementById(id);
-const state = { models: {}, running: null, papers: new Map(), cameFrom: null };
+const state = { running: null, papers: new Map(), cameFrom: null };
 
 // ------------------------------------------------------------------------------------------------------ the service
 
@@ -44,9 +44,10 @@ async function* events(response) {
 async function start() {
   try {
     const { data } = await (await call("/v1/models")).json();
-    const rag = data.find((model) => model.id.endsWith("-rag")).id;
-    state.models = { rag, standalone: rag.replace(/-rag$/, "") };
-    $("about").textContent = `· ${state.models.standalone}`;
+    const names = data.map((model) => model.id).filter((id) => id.endsWith("-rag")).map((id) => id.replace(/-rag$/, ""));
+    $("model").replaceChildren(...names.map((name) => new Option(name)));
+    $("model-label").hidden = names.length < 2;
+    $("about").textContent = `· ${names.join(", ")}`;
     const papers = await (await call("/v1/papers")).json();
     $("paper").replaceChildren(new Option("all", ""), ...papers.data.map((one) => new Option(one.title || one.source, one.source)));
   } catch (error) {
@@ -64,7 +65,8 @@ function askForKey() {
 async function ask() {
   const question = $("question").value.trim();
   if (!question || state.running) return;
-  if (!state.models.rag) return tell("The service has not said which models it has. Reload the page.");
+  const model = $("model").value;
+  if (!model) return tell("The service has not said which models it has. Reload the page.");
   tell("");
   const mode = new FormData($("ask")).get("mode");
   const turn = document.createElement("section");
@@ -74,7 +76,7 @@ async function ask() {
   running(true);
   const modes = mode === "both" ? ["rag", "standalone"] : [mode];
   const cards = modes.map((each) => card(turn, each, question));
-  const results = await Promise.allSettled(cards.map((each, at) => answer(each, modes[at], question)));
+  const results = await Promise.allSettled(cards.map((each, at) => answer(each, model, modes[at], question)));
   for (const { reason } of results) if (reason && reason.name !== "AbortError") tell(reason.message);
   state.running = null;
   running(false);
@@ -89,10 +91,10 @@ function card(turn, mode, question) {
   return element;
 }
 
-async function answer(element, mode, question) {
+async function answer(element, model, mode, question) {
   const began = performance.now();
   const text = element.querySelector(".text");
-  const body = { model: state.models[mode], messages: [{ role: "user", content: question }], stream: true,
+  const body = { model: mode === "rag" ? `${model}-rag` : model, messages: [{ role: "user", content: question }], stream: true,
                  stream_options: { include_usage: true } };
   if (mode === "rag") body.retrieval = retrieval();
   let said = "", first = null, last = null, usage = null;
@@ -173,6 +175,9 @@ function finish(element, last, usage, began, first) {
   const list = element.querySelector(".citations");
   list.append(...(last.citations ?? []).map(citationRow));
   list.hidden = !list.children.length;
+  const conflicts = element.querySelector(".conflicts");
+  conflicts.querySelector("ul").append(...(last.conflicts ?? []).map(conflictRow));
+  conflicts.hidden = !last.conflicts?.length;
   if (usage) element.querySelector(".cost").textContent = cost(usage, began, first);
   if (last.trace?.length) traceRows(element.querySelector(".trace"), last.trace);
 }
@@ -190,6 +195,20 @@ function citationRow(citation) {
   where.className = "where";
   where.textContent = `${citation.source}, characters ${citation.start_char}–${citation.end_char}`;
   row.append(open, support, where);
+  return row;
+}
+
+function conflictRow(conflict) {
+  const row = document.createElement("li");
+  row.append(...conflict.statements.map((statement) => {
+    const said = document.createElement("p");
+    const open = document.createElement("button");
+    open.type = "button";
+    open.textContent = `[${statement.number}] ${statement.title || statement.source}`;
+    open.addEventListener("click", () => read(statement, open));
+    said.append(open, `: “${statement.text}”`);
+    return said;
+  }));
   return row;
 }
 
@@ -260,10 +279,11 @@ function paperPart(passages, at, marked) {
   const to = after?.chunk_id === marked.chunk_id ? Math.max(0, after.start_char - part.start_char) : characters.length;
   const paragraph = document.createElement("p");
   if (isMarked) {
-    // A passage that was cut for the prompt is marked as far as the model could read it.
+    // A passage that was cut for the prompt is marked as far as the model could read it, a sentence alone.
+    const [begin, end] = [marked.start_char - part.start_char, marked.end_char - part.start_char];
     const mark = document.createElement("mark");
-    mark.textContent = characters.slice(0, marked.end_char - marked.start_char).join("");
-    paragraph.append(mark, characters.slice(marked.end_char - marked.start_char).join(""));
+    mark.textContent = characters.slice(begin, end).join("");
+    paragraph.append(characters.slice(0, begin).join(""), mark, characters.slice(end).join(""));
   } else {
     paragraph.textContent = characters.slice(from, to).join("").trim();
   }

@@ -33,16 +33,23 @@ class Service:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
 
 
-@contextmanager
-def running_service(runs: Path, work: Path, *overrides: str) -> Iterator[Service]:
-    """The service with a run of its own in ``runs``; ``work`` is for the making of its model."""
-    store = RunStore.open(str(runs), "served")
+RUN = "served"
+
+
+def make_run(runs: Path, work: Path) -> None:
+    """A run for :func:`running_service`; in ``work`` lie the model's folder, ``model``, and ``f16.gguf``."""
+    store = RunStore.open(str(runs), RUN)
     publish_index(store)
     publish_model(store, work)
+
+
+@contextmanager
+def running_service(runs: Path, *overrides: str) -> Iterator[Service]:
+    """The service of the run in ``runs``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = [f"run.storage={runs}", "run.name=served", f"serve.port={port}", "generation.max_tokens=24", *overrides]
+    settings = [f"run.storage={runs}", f"run.name={RUN}", f"serve.port={port}", "generation.max_tokens=24", *overrides]
     folder = tempfile.mkdtemp(prefix="r", dir="/tmp")  # Ray's sockets need a short path
     process = subprocess.Popen(
         [sys.executable, "-m", "serving", "--config", "tiny", *settings],
@@ -53,7 +60,7 @@ def running_service(runs: Path, work: Path, *overrides: str) -> Iterator[Service
     )
     try:
         screen = read_screen(process)
-        log = next((runs / "served" / "logs").glob("*-serve.log"))
+        log = next((runs / RUN / "logs").glob("*-serve.log"))
         assert "Ctrl-C" in screen, f"{screen}\n{log.read_text(errors='replace')[-5000:]}"
         yield Service(process, f"http://127.0.0.1:{port}", screen, log)
     finally:

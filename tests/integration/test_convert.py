@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from qa_core.artifacts import RunStore
+from qa_core.generation.gguf_adapter import read_adapter_header
+from qa_core.generation.gguf_model import read_model_header
+from qa_core.generation.model_file import model_file
 from tests.integration.commands import finish, lectern
 
 pytestmark = pytest.mark.ray
@@ -34,13 +37,16 @@ def test_the_artifact_holds_all_that_other_programs_need(finished_run: tuple[Pat
     assert (run / "gguf" / "Modelfile").read_text().startswith(f"FROM ./{model}\n")
 
 
-def test_two_workers_gather_the_same_matrix_as_one(
+def test_two_workers_gather_the_same_matrix_as_one_and_the_base_file_takes_the_adapter(
     copied_run: tuple[Path, list[str]], finished_run: tuple[Path, list[str]]
 ) -> None:
     run, settings = copied_run
-    finish(lectern("convert", "--config", "tiny", *settings, "convert.compute.num_workers=2"))
+    finish(lectern("convert", "--config", "tiny", *settings, "convert.compute.num_workers=2", "convert.base_file=true"))
     matrix = (run / "gguf" / "imatrix.gguf").read_bytes()
     assert matrix == (finished_run[0] / "gguf" / "imatrix.gguf").read_bytes()
+    base = read_model_header(run / "gguf" / "base.gguf")
+    read_adapter_header(run / "gguf" / "adapter.gguf", base)
+    assert base.tensors.keys() == read_model_header(model_file(run / "gguf")).tensors.keys()
 
 
 def test_a_failed_gate_says_why_keeps_the_files_aside_and_publishes_nothing(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.service import Service, running_service
+from tests.integration.service import Service, make_run, running_service
 
 pytestmark = pytest.mark.ray
 
@@ -39,8 +39,9 @@ ANYTHING = st.recursive(
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     keys = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_text(KEY + "\n")
-    folders = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("model")
-    with running_service(*folders, f"serve.api_keys_file={keys}") as service:
+    runs = tmp_path_factory.mktemp("runs")
+    make_run(runs, tmp_path_factory.mktemp("model"))
+    with running_service(runs, f"serve.api_keys_file={keys}") as service:
         yield service
 
 

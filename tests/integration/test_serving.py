@@ -14,7 +14,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.integration.service import ROOT, Service, running_service
+from tests.integration.service import ROOT, Service, make_run, running_service
 from tests.small_run import PAPERS
 
 pytestmark = pytest.mark.ray
@@ -25,7 +25,9 @@ QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     limits = ("serve.generator.max_ongoing_requests=2", "serve.generator.max_queued_requests=2")
-    with running_service(tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("model"), *limits) as service:
+    runs = tmp_path_factory.mktemp("runs")
+    make_run(runs, tmp_path_factory.mktemp("model"))
+    with running_service(runs, *limits) as service:
         yield service
 
 
@@ -63,7 +65,7 @@ def test_a_stream_holds_the_same_answer_and_ends_with_citations_and_usage(servic
     assert parts[0].choices[0].delta.role == "assistant"
     assert "".join(part.choices[0].delta.content or "" for part in [*parts, last]) == whole.choices[0].message.content
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason
-    assert last.citations == whole.citations
+    assert (last.citations, last.conflicts) == (whole.citations, whole.conflicts)
     # The second time, more of the prompt is in the cache already; the rest of the bill is the same.
     assert bill.usage.total_tokens == whole.usage.total_tokens
     assert bill.usage.completion_tokens == whole.usage.completion_tokens

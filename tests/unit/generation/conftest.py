@@ -7,6 +7,7 @@ import pytest
 
 from qa_core.config import GenerationCompute, GenerationSettings
 from qa_core.generation.engine import Engine
+from tests.unit.quantization.golden_models import make_model
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,13 @@ def engine(tiny_gguf: Path) -> Iterator[Engine]:
     engine = Engine(tiny_gguf, settings)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def small_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen2 of two layers and 288 tokens, the same to the bit wherever it is made."""
+    from qa_core.quantization.convert import write_gguf
+
+    folder = tmp_path_factory.mktemp("small")
+    write_gguf(make_model("qwen2", folder / "model"), folder / "model.gguf")
+    return folder / "model.gguf"

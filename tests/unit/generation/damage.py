@@ -1,7 +1,8 @@
 """Damaged GGUF files, generated; run in a process of its own, so that a crash is seen.
 
-    python -m tests.unit.generation.damage (fields | anywhere) FILE COUNT
+    python -m tests.unit.generation.damage (fields | anywhere) FILE COUNT [BASE]
 
+With BASE, a model, FILE is an adapter for it.
 Prints one line of JSON: how many files were refused, how many llama.cpp took, and the slowest refusal in milliseconds.
 """
 
@@ -18,14 +19,18 @@ from contextlib import closing
 from pathlib import Path
 
 from qa_core.errors import UserError
+from qa_core.generation.gguf_adapter import read_adapter_header
 from qa_core.generation.gguf_model import read_model_header
 from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
+from qa_core.generation.lora_adapter import LoraAdapter
 
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _TEXT, _ARRAY = 8, 9
 _WIDE = (0, 1, 2**31, 2**32 - 1, 2**32, 2**61, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
 _NARROW = (0, 5, 13, 99, 2**31 - 1, 2**31, 2**32 - 1)
+
+_VERSION_AT = 4
 
 Patch = tuple[int, bytes]
 
@@ -100,7 +105,7 @@ def damaged_fields(data: bytes, draw: random.Random) -> Iterator[Patch]:
         old = int.from_bytes(data[at : at + size], "little")
         near = (old + 1, max(old - 1, 0), 2 * old, draw.getrandbits(8 * size))
         new = draw.choice((*(_WIDE if size == 8 else _NARROW), *near)) % 2 ** (8 * size)
-        if new != old:
+        if new not in (old, 2 if at == _VERSION_AT else old):  # version 2 has the same layout, so that is no damage
             yield at, new.to_bytes(size, "little")
 
 
@@ -116,6 +121,7 @@ def main() -> None:
     kind, file, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     data, draw = file.read_bytes(), random.Random(3)
     patches = (damaged_fields if kind == "fields" else damaged_anywhere)(data, draw)
+    base = read_model_header(Path(sys.argv[4])) if sys.argv[4:] else None
     figures = {"refused": 0, "taken": 0, "slowest_ms": 0.0}
     with file.open("r+b", buffering=0) as stream:
         for _, (at, patch) in zip(range(count), patches, strict=False):
@@ -123,14 +129,14 @@ def main() -> None:
             print(f"{at} {patch.hex()}", file=sys.stderr)  # the last one is the one that crashed
             started = time.process_time()
             try:
-                read_model_header(file)
+                read_adapter_header(file, base) if base else read_model_header(file)
             except UserError:
                 figures["refused"] += 1
                 figures["slowest_ms"] = max(figures["slowest_ms"], 1000 * (time.process_time() - started))
             else:
                 figures["taken"] += 1
                 print("taken", file=sys.stderr)
-                _use(file)
+                _use(Path(sys.argv[4]), file) if base else _use(file)
             _write(stream.fileno(), at, data[at : at + len(patch)])
     print(json.dumps(figures))
 
@@ -139,13 +145,14 @@ def _write(descriptor: int, at: int, patch: bytes) -> None:
     os.pwrite(descriptor, patch, at)
 
 
-def _use(file: Path) -> None:
+def _use(file: Path, adapter: Path | None = None) -> None:
     """What the service does with a file that it takes: it loads it, or says that it cannot, and runs it."""
     try:
         model = LlamaModel(file)
+        over = LoraAdapter(adapter, model) if adapter else None
     except UserError:
         return
-    with closing(model), closing(LlamaContext(model, 32, 1, 32, 1)) as context:
+    with closing(model), closing(LlamaContext(model, 32, 1, 32, 1, over)) as context:
         tokens = model.tokenize("The 3 heads.<|im_end|>")[:16]
         context.decode(tokens, range(len(tokens)), [0] * len(tokens), [True] * len(tokens))
         _ = model.control_tokens, model.chat_template, model.bos_text, model.eos_text

@@ -23,16 +23,10 @@ from tests.unit.quantization.golden_models import make_model
 PLACES = 2000
 
 
-@pytest.fixture(scope="module")
-def small_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small")
-    write_gguf(make_model("qwen2", folder / "model"), folder / "model.gguf")
-    return folder / "model.gguf"
-
-
-def damage(kind: str, file: Path, tmp_path: Path) -> dict[str, float]:
+def damage(kind: str, file: Path, tmp_path: Path, *base: Path) -> dict[str, float]:
     shutil.copy(file, tmp_path / "damaged.gguf")
     command = [sys.executable, "-m", "tests.unit.generation.damage", kind, str(tmp_path / "damaged.gguf"), str(PLACES)]
+    command += map(str, base)
     environment = {**os.environ, "GGML_NO_BACKTRACE": "1"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert result.returncode == 0, result.stderr[-2000:]

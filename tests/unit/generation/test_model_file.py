@@ -9,7 +9,7 @@ from qa_core.generation.model_file import model_file
 
 
 def test_the_model_is_found_beside_its_matrix_and_its_adapter(tmp_path: Path) -> None:
-    for name in ("adapter.gguf", "imatrix.gguf", "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf", "parity.json"):
+    for name in ("adapter.gguf", "base.gguf", "imatrix.gguf", "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf", "parity.json"):
         (tmp_path / name).touch()
     assert model_file(tmp_path).name == "Lectern-4.2M-Tiny-v1.0-Q4_K_M.gguf"
 

@@ -8,8 +8,9 @@ import pytest
 
 from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
+from qa_core.generation.request import Delta, Request
 from qa_core.generation.sampling import SamplingParams
-from qa_core.generation.scheduler import Delta, Request, Scheduler
+from qa_core.generation.scheduler import Scheduler
 
 
 class Client:

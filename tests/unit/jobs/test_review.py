@@ -29,8 +29,8 @@ from qa_core.dataset.reviews import read_reviews
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest
 from qa_core.schemas import CHUNKS, QA
+from tests.browser import CHROMIUM, browser, wait_until
 from tests.unit.dataset.sample_rows import sample_rows
-from tests.unit.jobs.browser import CHROMIUM, browser, wait_until
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = '🙂 <script>document.title = "owned"</script><img src=x onerror="document.title=\'owned\'"> a quorum is three'

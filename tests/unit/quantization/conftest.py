@@ -5,24 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_run import write_adapter
+
 
 @pytest.fixture(scope="session")
 def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PEFT folder whose update is large enough to change every answer."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(tiny_model)
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
-    torch.manual_seed(3)
-    adapted = get_peft_model(model, config)
-    for name, parameter in adapted.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.05)
-    out = tmp_path_factory.mktemp("adapter")
-    adapted.save_pretrained(out)
-    return out
+    return write_adapter(tiny_model, tmp_path_factory.mktemp("adapter"), strength=0.05)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
-import ctypes
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from qa_core.generation.llama import LlamaModel, library
+from qa_core.config import GenerationCompute, GenerationSettings
+from qa_core.generation.chat_model import ChatModel
+from qa_core.generation.engine import Engine, SamplingParams
+from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
+from qa_core.generation.lora_adapter import LoraAdapter
 from qa_core.quantization.convert import merge_adapter, write_gguf
 from qa_core.quantization.description import Description
 from qa_core.quantization.lora_gguf import write_lora_gguf
@@ -20,15 +24,11 @@ from tests.unit.quantization.golden_models import make_model
 
 def logits(model_file: Path, row: Sequence[int], adapter: Path | None = None) -> np.ndarray:
     """Logits [tokens, vocabulary] of the GGUF file, with the adapter laid over it."""
-    llama = library()
-    with closing(LlamaModel(model_file)) as model, closing(LlamaContext(model, 128, 1, 128, 1)) as context:
-        if adapter is not None:
-            loaded = llama.llama_adapter_lora_init(model.pointer, str(adapter).encode())
-            assert loaded
-            adapters = (llama.llama_adapter_lora_p_ctypes * 1)(loaded)
-            assert llama.llama_set_adapters_lora(context._pointer, adapters, 1, (ctypes.c_float * 1)(1.0)) == 0
-        context.decode(row, range(len(row)), [0] * len(row), [True] * len(row))
-        return np.stack([context.logits(place) for place in range(len(row))])
+    with closing(LlamaModel(model_file)) as model:
+        over = LoraAdapter(adapter, model) if adapter else None
+        with closing(LlamaContext(model, 128, 1, 128, 1, over)) as context:
+            context.decode(row, range(len(row)), [0] * len(row), [True] * len(row))
+            return np.stack([context.logits(place) for place in range(len(row))])
 
 
 def test_a_base_file_with_the_adapter_file_is_the_merged_model(
@@ -40,8 +40,10 @@ def test_a_base_file_with_the_adapter_file_is_the_merged_model(
     row = token_rows[2]
     base, laid_over = logits(tiny_gguf, row), logits(tiny_gguf, row, tmp_path / "adapter.gguf")
     merged = logits(tmp_path / "merged.gguf", row)
-    assert np.abs(base - merged).max() > 0.3
-    assert np.abs(laid_over - merged).max() < 0.05 * np.abs(base - merged).max()
+    change, left = np.abs(base - merged).max(), np.abs(laid_over - merged).max()
+    print(f"largest difference of a logit from the merged model's: base {change:.4f}, base with adapter {left:.4f}")
+    assert change > 0.3
+    assert left < 0.05 * change
 
 
 def test_llamas_query_rows_are_rearranged_like_the_base_weights(tmp_path: Path) -> None:
@@ -86,3 +88,27 @@ def test_ranks_that_need_different_scales_are_all_scaled_right(
     row = token_rows[2]
     base, merged = logits(tiny_gguf, row), logits(tmp_path / "merged.gguf", row)
     assert np.abs(logits(tiny_gguf, row, tmp_path / "adapter.gguf") - merged).max() < 0.05 * np.abs(base - merged).max()
+
+
+def test_an_engine_with_the_adapter_answers_as_the_merged_model_and_the_base_beside_it_as_itself(
+    tiny_model: Path, tiny_gguf: Path, adapter: Path, tmp_path: Path
+) -> None:
+    write_lora_gguf(tiny_model, adapter, tmp_path / "adapter.gguf", Description())
+    merge_adapter(str(tiny_model), adapter, tmp_path / "merged")
+    write_gguf(tmp_path / "merged", tmp_path / "merged.gguf")
+    settings = GenerationSettings(n_ctx=256, n_seq_max=4, compute=GenerationCompute(n_threads=1))
+    prompts = ["The attention layer", "We train", "Table 2 shows", "def score(query", "Retrieval", "Quantised", "The"]
+    greedy = SamplingParams(max_tokens=24)
+
+    def texts(engine: Engine) -> list[str]:
+        return [completion.text for completion in engine.generate(prompts, greedy)]
+
+    with closing(Engine(tiny_gguf, settings)) as base, closing(Engine(tmp_path / "merged.gguf", settings)) as merged:
+        expected, plain = texts(merged), texts(base)
+    with closing(ChatModel(tiny_gguf)) as model, closing(Engine(model, settings)) as base:
+        adapted = Engine(model, settings, adapter=tmp_path / "adapter.gguf")
+        with closing(adapted), ThreadPoolExecutor(2) as pool:  # at the same time, on the same weights
+            ours, its = pool.submit(texts, adapted), pool.submit(texts, base)
+            assert (ours.result(), its.result()) == (expected, plain)
+        assert texts(base) == plain
+    assert sum(one != other for one, other in zip(expected, plain, strict=True)) > len(plain) / 2

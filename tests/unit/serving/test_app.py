@@ -15,8 +15,9 @@ from qa_core.config import ServeSettings
 from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 from qa_core.manifest import Manifest
-from serving.__main__ import mistake_in, require_free_port, require_safe_address, welcome
+from serving.__main__ import mistake_in, welcome
 from serving.app import build, read_args
+from serving.checks import require_free_port, require_safe_address
 from serving.guard import is_loopback
 
 SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
@@ -46,6 +47,34 @@ def test_the_application_is_an_ingress_over_a_retriever_and_a_generator(tmp_path
     ingress = build(arguments(tmp_path))._bound_deployment
     below = {argument._bound_deployment.name for argument in ingress.init_args[1:]}
     assert (ingress.name, below) == ("Ingress", {"Retriever", "Generator"})
+
+
+def test_a_base_file_with_adapters_takes_the_place_of_the_runs_own_model(tmp_path: Path) -> None:
+    publish(RunStore.open(str(tmp_path), "tiny"), "index")
+    overrides = ["serve.base_file=base.gguf", "serve.adapters={papers: a.gguf}", f"run.storage={tmp_path}"]
+    ingress = build({"config": ["tiny"], "overrides": overrides})._bound_deployment
+    (generator,) = [one._bound_deployment for one in ingress.init_args[1:] if one._bound_deployment.name == "Generator"]
+    assert generator.init_args[:2] == ("base.gguf", {"papers": "a.gguf"})
+
+
+@pytest.mark.parametrize(
+    ("adapters", "base_file", "message"),
+    [
+        ({"papers": "a.gguf"}, "", "need base_file"),
+        ({"lectern": "a.gguf"}, "base.gguf", "'lectern' is the name of the model without"),
+        ({"papers-rag": "a.gguf"}, "base.gguf", "'papers-rag' cannot be"),
+        ({"a b": "a.gguf"}, "base.gguf", "'a b' cannot be"),
+    ],
+)
+def test_an_adapter_has_a_base_and_a_name_of_its_own(adapters: dict[str, str], base_file: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ServeSettings(adapters=adapters, base_file=base_file)
+
+
+@pytest.mark.parametrize("name", ["", "papers-rag", "papers-embedding", "a/b", "-a"])
+def test_the_models_name_leaves_room_for_the_others(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a model's name"):
+        ServeSettings(model_name=name)
 
 
 def test_names_with_overrides_and_a_whole_dumped_config_mean_the_same(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from qa_core.config import RetrievalSettings
 from qa_core.generation.chat import SYSTEM_RAG, SYSTEM_STANDALONE, build_messages
 from qa_core.schemas import Message, Passage
-from serving.citing import cite
+from serving.citing import cite, conflicts
 from serving.prompting import Budget, conversation, fit_prompt
 from serving.schemas.chat import ChatCompletionRequest
 from serving.schemas.errors import ApiError
@@ -89,6 +90,18 @@ def test_only_passages_that_the_answer_marks_are_cited() -> None:
     cited = cite("A majority [3], which overlaps [1]. See [9].", passages)
     assert [(one.number, one.chunk_id) for one in cited] == [(3, "c3"), (1, "c1")]
     assert cite("No marks.", passages) == ()
+
+
+def test_papers_that_disagree_are_named_with_their_sentences() -> None:
+    ours = replace(passage(1, "So it is. A Raft quorum needs three votes in a cluster of five."), start_char=50)
+    theirs = replace(passage(2, "A Raft quorum needs four votes in a cluster of five."), source="other.md")
+    (found,) = conflicts("It needs three votes [1].", [ours, theirs])
+    assert found.kind == "number"
+    assert [(one.number, one.source, one.start_char, one.differs) for one in found.statements] == [
+        (1, "raft.md", 60, "three votes"), (2, "other.md", 0, "four votes")
+    ]  # fmt: skip
+    assert [one.end_char - one.start_char for one in found.statements] == [len(one.text) for one in found.statements]
+    assert conflicts("Nothing is marked.", [ours, theirs]) == ()
 
 
 def test_the_best_passage_is_cut_where_the_messages_leave_it_little_room() -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 from pydantic import BaseModel
 from starlette.testclient import TestClient
+from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from serving.guard import Guard
@@ -22,6 +26,10 @@ class Body(BaseModel):
 
 
 def service(client: str = "127.0.0.1", **options: object) -> TestClient:
+    return TestClient(guarded(**options), base_url="http://127.0.0.1:8000", client=(client, 50_000))
+
+
+def guarded(**options: object) -> Guard:
     api = FastAPI()
 
     @api.post("/v1/parsed")
@@ -37,9 +45,8 @@ def service(client: str = "127.0.0.1", **options: object) -> TestClient:
         return len(await request.body())
 
     add_error_handlers(api)
-    settings = {"hosts": ["papers.example.org"], "max_body_bytes": 1000, **options}
-    guarded = Guard(api, **settings)  # type: ignore[arg-type]
-    return TestClient(guarded, base_url="http://127.0.0.1:8000", client=(client, 50_000))
+    settings = {"hosts": ["papers.example.org"], "max_body_bytes": 1000, "body_timeout_s": 5.0, **options}
+    return Guard(api, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -99,6 +106,31 @@ def test_a_large_body_is_refused_by_its_length_and_by_what_comes() -> None:
     for path in ("/v1/x", "/v1/parsed"):  # a route that reads, and one that lets FastAPI read
         refused = service().post(path, content=without_length())
         assert (refused.status_code, set(refused.json())) == (413, {"error"})
+
+
+@pytest.mark.parametrize("path", ["/v1/x", "/v1/parsed"])
+def test_a_body_that_comes_byte_by_byte_is_given_up(path: str) -> None:
+    """Asked in ASGI's own messages, as a test client sends a body at once."""
+
+    async def slowly() -> dict[str, Any]:
+        await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": b"{", "more_body": True}
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1), "scheme": "http", "http_version": "1.1", "root_path": "",
+    }  # fmt: skip
+    started = time.monotonic()
+    asyncio.run(guarded(body_timeout_s=0.3)(scope, slowly, send))
+    assert 0.3 <= time.monotonic() - started < 2
+    assert [message.get("status") for message in sent] == [408, None]
+    assert b"0.3 s" in sent[1]["body"]
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "9" * 400, "1e3"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-_NAMED_KEYS = {"Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowLeft": 37}
+_NAMED_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowLeft": 37}
 _PATIENCE_S = 30.0
 
 
@@ -25,9 +26,31 @@ class Page:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._sent = 0
+        self.errors: list[str] = []
+        """What the page threw or complained of so far."""
+        for domain in ("Page", "Runtime", "Log"):
+            self._call(f"{domain}.enable")
 
     def open(self, url: str) -> None:
         self._call("Page.navigate", url=url)
+
+    def resize(self, width: int, height: int, *, phone: bool = False, dark: bool = False) -> None:
+        """Show it in another window: its size in CSS pixels, a touch device or none, and the colours asked for."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
+        self._call("Emulation.setDeviceMetricsOverride", **metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._call("Emulation.setEmulatedMedia", features=[scheme])
+
+    def click(self, selector: str) -> None:
+        """With the mouse, in the middle of the element, whatever lies over it."""
+        self.run(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'center'}})")
+        box = self.run(f"(({{x, y, width, height}}) => ({{x: x + width / 2, y: y + height / 2}}))"
+                       f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")  # fmt: skip
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **box)
+
+    def screenshot(self, file: Path) -> None:
+        file.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"]))
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -57,10 +80,16 @@ class Page:
         self._sent += 1
         self._connection.send(json.dumps({"id": self._sent, "method": method, "params": params}))
         while (answer := json.loads(self._connection.recv(timeout=_PATIENCE_S))).get("id") != self._sent:
-            continue  # an event
+            self._note(answer)
         if "error" in answer:
             raise AssertionError(f"{method}: {answer['error']['message']}")
         return answer["result"]
+
+    def _note(self, event: dict[str, Any]) -> None:
+        if event["method"] == "Runtime.exceptionThrown":
+            self.errors.append(event["params"]["exceptionDetails"]["text"])
+        elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
+            self.errors.append(event["params"]["entry"]["text"])
 
 
 @contextmanager
