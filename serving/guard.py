@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -11,10 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.keys import KeyFile, RateLimit
 from serving.refusals import refusal
+from serving.room import Room
 from serving.schemas.errors import ApiError, invalid_request, rate_limited, unauthorized
 
 OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/health", "/ready"})
 """Served without a key: the page holds nothing, and asks for one; the others cost a token a second at most."""
+GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""What takes a place at a generator."""
+BODY_TIMEOUT_S = 30.0
 
 
 class Guard:
@@ -28,8 +34,9 @@ class Guard:
         max_body_bytes: int,
         keys: KeyFile | None = None,
         rate: RateLimit | None = None,
+        room: Room | None = None,
     ) -> None:
-        self._app, self._max_body_bytes = app, max_body_bytes
+        self._app, self._max_body_bytes, self._room = app, max_body_bytes, room
         self._hosts = frozenset(host.lower() for host in hosts)
         self._keys, self._rate = keys, rate
 
@@ -39,12 +46,17 @@ class Guard:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            try:
-                self._check(scope)
-            except ApiError as error:
-                await refusal(error)(scope, receive, send)
-            else:
-                await self._pass_on(scope, receive, send)
+            with ExitStack() as held:
+                try:
+                    self._check(scope)
+                    held.enter_context(self._place(scope["path"]))
+                except ApiError as error:
+                    await refusal(error)(scope, receive, send)
+                else:
+                    await self._pass_on(scope, receive, send)
+
+    def _place(self, path: str) -> AbstractContextManager[None]:
+        return self._room.place() if self._room and path in GENERATING else nullcontext()
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -75,29 +87,38 @@ class Guard:
             raise rate_limited(self._rate.per_minute, seconds)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A body without a length is counted as it comes; whatever the routes say to a cut one, it is 413."""
-        received, cut = 0, False
+        """A body without a length is counted as it comes, and it must come in time, as it holds a place meanwhile;
+        whatever the routes say to a cut one, it is 413 or 408."""
+        received, whole = 0, False
+        cut: ApiError | None = None
+        deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
         async def counted() -> Message:
-            nonlocal received, cut
-            message = await receive()
+            nonlocal received, whole, cut
+            try:
+                async with asyncio.timeout_at(None if whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                cut = invalid_request(f"The body did not come within {BODY_TIMEOUT_S:g} s.", status=408)
+                raise cut from None
             received += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if received > self._max_body_bytes:
-                cut = True
-                raise self._too_large()
+                cut = self._too_large()
+                raise cut
             return message
 
         async def told(message: Message) -> None:
-            if not cut:
+            if cut is None:
                 await send(message)
 
         try:
             await self._app(scope, counted, told)
         except ApiError:
-            if not cut:
+            if cut is None:
                 raise
-        if cut:
-            await refusal(self._too_large())(scope, receive, send)
+        if cut is not None:
+            await refusal(cut)(scope, receive, send)
 
     def _too_large(self) -> ApiError:
         return invalid_request(f"The body may have at most {self._max_body_bytes} bytes.", status=413)

@@ -25,6 +25,7 @@ from serving.metrics import ServiceMetrics
 from serving.pieces import Load, Piece
 from serving.refusals import add_error_handlers, overload_told
 from serving.replies import ChatReply, CompletionReply, Reply, events
+from serving.room import Room
 from serving.schemas.base import ApiModel, Health, ModelCard, ModelList
 from serving.schemas.chat import ChatCompletion, ChatCompletionRequest
 from serving.schemas.completions import Completion, CompletionRequest
@@ -84,7 +85,9 @@ class Ingress:
         keys = KeyFile(Path(settings.api_keys_file)) if settings.api_keys_file else None
         rate = RateLimit(settings.requests_per_minute) if settings.requests_per_minute else None
         hosts = [*settings.allowed_hosts, settings.host]  # 0.0.0.0 is no name that a client asks under
-        return Guard(api, [host for host in hosts if not is_unspecified(host)], settings.max_body_bytes, keys, rate)
+        names = [host for host in hosts if not is_unspecified(host)]
+        room = Room.of(settings.generator, self._metrics.refused)
+        return Guard(api, names, settings.max_body_bytes, keys, rate, room)
 
     async def chat(self, request: ChatCompletionRequest) -> ChatCompletion | StreamingResponse:
         """Answer a conversation, as one JSON object or as server-sent events."""

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request, WebSocket
@@ -123,3 +126,27 @@ def test_a_holder_above_its_rate_is_told_when_to_come_back() -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].headers["retry-after"] == "30"
     assert answers[2].json()["error"]["code"] == "rate_limit_exceeded"
+
+
+@pytest.mark.parametrize("path", ["/v1/x", "/v1/parsed"])  # a route that reads, and one that lets FastAPI read
+def test_a_body_that_does_not_come_is_given_up(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.guard.BODY_TIMEOUT_S", 0.1)
+    sent: list[Any] = []
+    parts = iter([b"{", b'"text": ""}'])
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts)
+        await asyncio.sleep(0 if part == b"{" else 60)
+        return {"type": "http.request", "body": part, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(),
+        "query_string": b"", "root_path": "", "scheme": "http", "client": ("127.0.0.1", 1), "headers": headers,
+    }  # fmt: skip
+    asyncio.run(service().app(scope, receive, send))
+    assert (sent[0]["status"], len(sent)) == (408, 2)
+    assert "within 0.1 s" in json.loads(sent[1]["body"])["error"]["message"]
