@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.serving_engine import repeated_prefix, throughput
 from benchmarks.serving_hops import cpu_per_request
-from benchmarks.serving_path import added_to_first_token, overload, running, vanishing_clients
+from benchmarks.serving_overload import overload
+from benchmarks.serving_path import added_to_first_token, running, vanishing_clients
 from qa_core.artifacts import RunStore
 from qa_core.config_loader import load_config
 from qa_core.generation.model_file import model_file

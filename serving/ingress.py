@@ -31,6 +31,7 @@ from serving.schemas.chat import ChatCompletion, ChatCompletionRequest
 from serving.schemas.completions import Completion, CompletionRequest
 from serving.schemas.errors import ErrorBody, invalid_request
 from serving.schemas.retrieval import EmbeddingList, PaperList, PaperText, RetrievalOptions, SearchResult
+from serving.transport import require_keys_behind_haproxy
 
 _PAGE = Path(__file__).parent / "web"
 _PAGE_HEADERS = {
@@ -46,8 +47,10 @@ class Ingress:
     """One replica of the HTTP front. Holds no state but the two handles and what it has counted."""
 
     def __init__(self, settings: ServeSettings, retriever: DeploymentHandle, generator: DeploymentHandle) -> None:
+        require_keys_behind_haproxy(settings)
         self._settings = settings
-        self._retriever, self._generator = retriever, generator
+        # Over gRPC: what goes through Ray's object store costs several times as much, for each piece of a stream.
+        self._retriever, self._generator = (one.options(_by_reference=False) for one in (retriever, generator))
         self._metrics = ServiceMetrics()
         self._load = Load(slots=0, running=0, waiting=0)
         self._rag_model, self._embedding_model = f"{settings.model_name}-rag", f"{settings.model_name}-embedding"
