@@ -78,7 +78,9 @@ def deployment(replica: type, settings: DeploymentSettings, policy: Callable[...
         backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
         autoscaling_config=scaling,
         # Whoever waits looks for a free replica again and again; Serve's own pause grows to half a second.
-        request_router_config=RequestRouterConfig(initial_backoff_s=0.01, max_backoff_s=0.05),
+        request_router_config=RequestRouterConfig(max_backoff_s=0.1),
+        # Two lines for each request were half of what a refusal took. A proxy, where there is one, writes its own.
+        logging_config={"enable_access_log": False},
         # A model that cannot be loaded fails once, with its reason, instead of twenty times.
         max_constructor_retry_count=1,
         # Answers in flight are finished, but Ctrl-C ends the service within ten seconds.

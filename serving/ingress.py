@@ -31,7 +31,7 @@ from serving.schemas.chat import ChatCompletion, ChatCompletionRequest
 from serving.schemas.completions import Completion, CompletionRequest
 from serving.schemas.errors import ErrorBody, invalid_request
 from serving.schemas.retrieval import EmbeddingList, PaperList, PaperText, RetrievalOptions, SearchResult
-from serving.transport import require_keys_behind_haproxy
+from serving.transport import let_ports_be_taken_again, require_keys_behind_haproxy
 
 _PAGE = Path(__file__).parent / "web"
 _PAGE_HEADERS = {
@@ -48,6 +48,7 @@ class Ingress:
 
     def __init__(self, settings: ServeSettings, retriever: DeploymentHandle, generator: DeploymentHandle) -> None:
         require_keys_behind_haproxy(settings)
+        let_ports_be_taken_again()
         self._settings = settings
         # Over gRPC: what goes through Ray's object store costs several times as much, for each piece of a stream.
         self._retriever, self._generator = (one.options(_by_reference=False) for one in (retriever, generator))

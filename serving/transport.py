@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 from qa_core.config import ServeSettings
 from qa_core.errors import UserError
@@ -38,12 +40,8 @@ class Transport:
 
     @classmethod
     def on_this_machine(cls, settings: ServeSettings) -> Transport:
-        """The ingress listens itself, one hop fewer, where it can: there must be no second one.
-
-        Serve binds an ingress's port without SO_REUSEADDR, and so not for a minute after a service whose connections
-        are still being closed. The proxy can be had at once.
-        """
-        if settings.ingress.autoscaling_config.max_replicas > 1 or not _binds(settings.host, settings.port):
+        """The ingress listens itself, one hop fewer; a second one would have no port, so then the proxy listens."""
+        if settings.ingress.autoscaling_config.max_replicas > 1:
             return cls.through_proxy(settings)
         direct = {
             "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
@@ -65,20 +63,24 @@ def require_keys_behind_haproxy(settings: ServeSettings) -> None:
         )
 
 
-def _binds(host: str, port: int) -> bool:
-    try:
-        with _socket(host) as probe:
-            probe.bind((host, port))
-    except OSError:
-        return False
-    return True
+def let_ports_be_taken_again() -> None:
+    """Before an ingress listens: let the next service have its port at once.
+
+    Ray Serve 2.60 sets SO_REUSEADDR on the socket of its proxy but not on that of an ingress, whose port would then
+    stay taken for a minute after its last connections. There is no setting for it, hence this change in place.
+    """
+    from ray.serve._private import replica
+
+    start = replica.start_asgi_http_server
+
+    @wraps(start)
+    async def start_reusable(*args: Any, **options: Any) -> Any:
+        return await start(*args, **{**options, "enable_so_reuseport": True})
+
+    replica.start_asgi_http_server = start_reusable
 
 
 def _free_port(host: str) -> int:
-    with _socket(host) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
-
-
-def _socket(host: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
