@@ -9,7 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-HOST, PORT = "127.0.0.1", 8321
+from benchmarks.serving_path import PORT
+
+HOST = "127.0.0.1"
 STORMS, NEW_TOKENS, ALONE = 5, 32, 40
 
 
