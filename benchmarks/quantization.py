@@ -9,21 +9,15 @@ the dice for a small model, so the ratio is also given for other types and for t
 their geometric mean.
 
 ``--large`` makes a random model in the shape of Qwen2.5-3B (6 GB, and as much again for the GGUF) and times it. The
-time of llama.cpp's own program is null unless llama-quantize is on the PATH.
+time of llama.cpp's own program is null unless llama-quantize is on the PATH; with llama-imatrix there, the matrices are
+compared too.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import math
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -32,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.qwen_shape import make_adapter, make_qwen_3b
+from benchmarks.conversion import against_llama_imatrix, large, rounded, speed
 from jobs.model_copies import ModelCopies, Weights, gather
 from jobs.ray_session import ray_session
 from qa_core.artifacts import RunStore
@@ -62,9 +56,11 @@ def main() -> None:
         copies = ModelCopies(inputs, ConvertSettings(compute=ConvertCompute(n_threads=THREADS)), Path(folder))
         figures |= _same_from_any_workers(copies)
         figures |= _what_the_matrix_is_worth(copies)
-        figures |= _speed(copies.f16("tuned"), Path(folder), "small")
+        figures |= speed(copies.f16("tuned"), Path(folder), "small", THREADS)
+        text = "\n\n".join(copies.tables()[1].column("text").to_pylist())
+        figures |= against_llama_imatrix(copies.folder("tuned"), copies.f16("tuned"), text, Path(folder), THREADS)
         if arguments.large:
-            figures |= _large(Path(folder))
+            figures |= large(Path(folder), THREADS)
     headline = {
         "kld_ratio": figures["kld_ratio"],
         "kld_ratio_terms": figures["kld_ratio_terms"],
@@ -106,7 +102,7 @@ def _what_the_matrix_is_worth(copies: ModelCopies) -> dict[str, Any]:
     return figures | {
         "kld_ratio": tuned["ratio"][0],
         "kld_ratio_terms": tuned["ratio_terms"][0],
-        "mean_kld_ratio": _rounded(float(np.exp(np.mean(np.log(ratios))))),
+        "mean_kld_ratio": rounded(float(np.exp(np.mean(np.log(ratios))))),
     }
 
 
@@ -132,12 +128,12 @@ def _ratio(
         quantize(f16, files[label], kind, used, THREADS)
     measured = {label: _divergences(f16, file, rows) for label, file in files.items()}
     return {
-        "kld_with": _rounded(np.concatenate([row.kld for row in measured["with"]]).mean()),
-        "kld_without": _rounded(np.concatenate([row.kld for row in measured["without"]]).mean()),
+        "kld_with": rounded(np.concatenate([row.kld for row in measured["with"]]).mean()),
+        "kld_without": rounded(np.concatenate([row.kld for row in measured["without"]]).mean()),
         "ratio": _interval(measured["with"], measured["without"], terms=False),
         "ratio_terms": _interval(measured["with"], measured["without"], terms=True),
-        "same_top_with": _rounded(np.concatenate([row.same_top for row in measured["with"]]).mean()),
-        "same_top_without": _rounded(np.concatenate([row.same_top for row in measured["without"]]).mean()),
+        "same_top_with": rounded(np.concatenate([row.same_top for row in measured["with"]]).mean()),
+        "same_top_without": rounded(np.concatenate([row.same_top for row in measured["without"]]).mean()),
         "bytes": [file.stat().st_size for file in files.values()],
     }
 
@@ -153,97 +149,12 @@ def _interval(one: Sequence[TokenDivergence], other: Sequence[TokenDivergence], 
     draw = np.random.default_rng(0)
     drawn = sums[draw.integers(0, len(sums), (_BOOTSTRAPS, len(sums)))].sum(axis=1)
     bounds = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    return [_rounded(sums[:, 0].sum() / sums[:, 1].sum()), *map(_rounded, bounds)]
+    return [rounded(sums[:, 0].sum() / sums[:, 1].sum()), *map(rounded, bounds)]
 
 
 def _sum(row: TokenDivergence, terms: bool) -> float:
     values: npt.NDArray[np.float64] = row.kld[row.is_term] if terms else row.kld
     return float(values.sum())
-
-
-def _speed(f16: Path, folder: Path, size: str) -> dict[str, Any]:
-    """Seconds of our call and of llama.cpp's program on the same file without a matrix, with equal threads."""
-    out, program = folder / "speed.gguf", shutil.which("llama-quantize")
-    ours = _timed(lambda: quantize(f16, out, "Q4_K_M", None, THREADS))
-    sha = _digest(out)
-    if program is None:
-        return {f"quantize_s_{size}": _rounded(ours), f"time_ratio_{size}": None}
-    command = [program, str(f16), str(out), "Q4_K_M", str(THREADS)]
-    theirs = _timed(lambda: subprocess.run(command, check=True, capture_output=True))
-    same = sha == _digest(out)
-    out.unlink()
-    print(f"{size}: quantised in {ours:.2f} s, llama-quantize in {theirs:.2f} s, same bytes: {same}", flush=True)
-    return {
-        f"quantize_s_{size}": _rounded(ours), f"llama_quantize_s_{size}": _rounded(theirs),
-        f"time_ratio_{size}": _rounded(ours / theirs), f"same_bytes_{size}": same,
-    }  # fmt: skip
-
-
-def _large(folder: Path) -> dict[str, Any]:
-    """Merging and converting a model in the shape of Qwen2.5-3B, each in a process of its own."""
-    model, adapter = make_qwen_3b(folder / "qwen-3b"), make_adapter(folder / "adapter")
-    shards = sorted(model.glob("*.safetensors"))
-    source_bytes, largest = sum(file.stat().st_size for file in shards), max(file.stat().st_size for file in shards)
-    copied = _timed(lambda: _copy(shards, folder / "copy"))
-    (folder / "copy").unlink()
-    _, merge_peak = _in_a_process("merge_adapter(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))", model, adapter,
-                                  folder / "merged")  # fmt: skip
-    shutil.rmtree(folder / "merged")
-    f16 = folder / "qwen-3b-f16.gguf"
-    seconds, convert_peak = _in_a_process("write_gguf(Path(sys.argv[1]), Path(sys.argv[2]))", model, f16)
-    shutil.rmtree(model)
-    figures = {
-        "merge_rss_of_largest_shard": _rounded(merge_peak / largest),
-        "convert_s": _rounded(seconds),
-        "copy_s": _rounded(copied),
-        "speed_of_copy": _rounded(copied / seconds),
-        "megabytes_per_second": _rounded(source_bytes / seconds / 1e6),
-        "peak_rss_gb": _rounded(max(merge_peak, convert_peak) / 1e9),
-    }
-    print(f"large: {json.dumps(figures)}", flush=True)
-    return figures | _speed(f16, folder, "large")
-
-
-def _in_a_process(call: str, *paths: Path) -> tuple[float, int]:
-    """Seconds until the last of ``paths`` is on the disk, and the largest resident set in bytes."""
-    program = "import sys; from pathlib import Path; "
-    program += f"from qa_core.quantization.convert import merge_adapter, write_gguf; {call}"
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", program, *map(str, paths)])
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{call} ended with status {status}")
-    for file in paths[-1].iterdir() if paths[-1].is_dir() else [paths[-1]]:
-        _sync(file)
-    return time.perf_counter() - started, usage.ru_maxrss * 1024
-
-
-def _copy(files: Sequence[Path], out: Path) -> None:
-    with out.open("wb") as target:
-        for file in files:
-            with file.open("rb") as source:
-                shutil.copyfileobj(source, target, 1 << 22)
-    _sync(out)
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _timed(work: Any) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _rounded(value: float) -> float:
-    return value if math.isnan(value) else float(f"{value:.4g}")
 
 
 def _parse() -> argparse.Namespace:

@@ -15,7 +15,7 @@ CONFIG: dict[str, Any] = {
     "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 2048, "intermediate_size": 11008,
     "num_hidden_layers": 36, "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": VOCABULARY,
     "tie_word_embeddings": True, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1_000_000.0,
-    "hidden_act": "silu", "eos_token_id": 256, "dtype": "bfloat16",
+    "hidden_act": "silu", "eos_token_id": 257, "dtype": "bfloat16",
 }  # fmt: skip
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -31,7 +31,7 @@ _BLOCK = 1 << 24
 
 
 def make_qwen_3b(out: Path) -> Path:
-    """A Hugging Face folder of 6.2 GB in bfloat16, in shards of at most 4 GiB, with a tokenizer of bytes alone."""
+    """A Hugging Face folder of 6.2 GB in bfloat16, shards of 4 GiB at most; its tokenizer has bytes and one merge."""
     out.mkdir(parents=True)
     (out / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     _write_tokenizer(out)
@@ -87,10 +87,11 @@ def _write_tokenizer(out: Path) -> None:
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = len([byte for byte in range(256) if byte not in shown])
     characters = [chr(byte) for byte in shown] + [chr(256 + place) for place in range(hidden)]
+    vocabulary = {text: number for number, text in enumerate([*characters, "th"])}
     tokenizer = {
-        "added_tokens": [{"id": 256, "content": "<|im_end|>", "special": True}],
+        "added_tokens": [{"id": 257, "content": "<|im_end|>", "special": True}],
         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": _SPLIT}},
-        "model": {"type": "BPE", "vocab": {text: number for number, text in enumerate(characters)}, "merges": []},
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": ["t h"]},
     }
     (out / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     settings = {"eos_token": "<|im_end|>", "add_bos_token": False}

@@ -1,6 +1,6 @@
 """The engine and the service, on a finished run such as that of `make demo`.
 
-    python -m benchmarks.serving --config tiny [--quick] [section.key=value ...]
+    python -m benchmarks.serving --config tiny [--quick] [--skip-engine] [section.key=value ...]
 
 The engine is compared with `llama_cpp.Llama` behind a lock: same file, same prompts, same threads, alternating in one
 process. Then the run is served, and asked through HTTP what its engine is asked directly; CPU time over the hops is
@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.serving_engine import repeated_prefix, throughput
 from benchmarks.serving_hops import cpu_per_request
-from benchmarks.serving_path import added_to_first_token, overload, running, vanishing_clients
+from benchmarks.serving_overload import overload
+from benchmarks.serving_path import added_to_first_token, running, vanishing_clients
 from benchmarks.serving_soak import soak
 from qa_core.artifacts import RunStore
 from qa_core.config_loader import load_config
@@ -44,8 +45,9 @@ def main() -> None:
         figures[name] = value
         print(name, json.dumps(value), flush=True)
 
-    note("throughput", throughput(model, prompts, rounds, arguments.threads))
-    note("repeated_prefix", repeated_prefix(model, _sample(texts, 220, 20), arguments.threads))
+    if not arguments.skip_engine:
+        note("throughput", throughput(model, prompts, rounds, arguments.threads))
+        note("repeated_prefix", repeated_prefix(model, _sample(texts, 220, 20), arguments.threads))
     note("hops", cpu_per_request(config, questions, asked))
     limits = [f"serve.generator.max_ongoing_requests={SLOTS}", f"serve.generator.max_queued_requests={QUEUE}"]
     with running([*(f"--config={name}" for name in arguments.config), *arguments.overrides, *limits]):
@@ -62,10 +64,10 @@ def _sample(texts: Sequence[str], words: int, count: int) -> list[str]:
 
 
 def _headline(figures: dict[str, Any]) -> dict[str, Any]:
-    path, hops = figures["path"], figures["hops"]
+    path, hops, ratios = figures["path"], figures["hops"], figures.get("throughput", {})
     return {
-        "ratio_c1": figures["throughput"]["ratio_c1"],
-        "ratio_c16": figures["throughput"]["ratio_c16"],
+        "ratio_c1": ratios.get("ratio_c1"),
+        "ratio_c16": ratios.get("ratio_c16"),
         "ratio_c16_500m": None,
         "ratio_llama_server": None,
         "ttft_added_p50_ms": path["ttft_added_p50_ms"],
@@ -80,6 +82,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="16 clients for so long, and nothing else")
     parser.add_argument("--quick", action="store_true", help="one round, a fifth of the requests")
+    parser.add_argument("--skip-engine", action="store_true", help="only what the service adds to its engine")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     return parser.parse_intermixed_args()
 

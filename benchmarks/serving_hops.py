@@ -1,4 +1,4 @@
-"""CPU time of one request over proxy, ingress and generator, where the generator costs nothing."""
+"""CPU time of one request over all of Ray Serve's processes, where the generator costs nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ray import serve
 
 from qa_core.config import LecternConfig
 from qa_core.schemas import Passage
-from serving.__main__ import ray_cluster
+from serving.__main__ import http_options, ray_cluster
 from serving.app import deployment
 from serving.ingress import Ingress
 from serving.pieces import Load, Piece
 from serving.schemas.chat import ChatCompletionRequest
+from serving.transport import Transport
 
 PORT, TOKENS, WARM_UP = 8322, 8, 50
 
@@ -36,17 +37,19 @@ class CountingGenerator:
 
 def cpu_per_request(config: LecternConfig, questions: Sequence[str], count: int) -> dict[str, float]:
     """Milliseconds of CPU of all of Serve's processes for one request, whole and streamed; and of wall time."""
-    with ray_cluster(None):
-        serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": PORT})
-        generator = deployment(CountingGenerator, config.serve.generator).bind()
-        # No retriever: the model without retrieval is asked.
-        application = deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, None, generator)
+    settings = config.serve.model_copy(update={"port": PORT})
+    transport = Transport.on_this_machine(settings)
+    with ray_cluster(None, transport.environment):
+        serve.start(proxy_location="HeadOnly", http_options=http_options(settings, transport))
+        generator = deployment(CountingGenerator, settings.generator).bind()
+        # The model without retrieval is asked, so nothing stands in for the retriever.
+        application = deployment(serve.ingress()(Ingress), settings.ingress).bind(settings, generator, generator)
         serve.run(application, name="hops", route_prefix="/")
         figures = {}
         for name, streamed in (("cpu_ms_per_request", False), ("cpu_ms_per_stream", True)):
-            _ask(config.serve.model_name, questions, WARM_UP, streamed)
+            _ask(settings.model_name, questions, WARM_UP, streamed)
             before, started = _cpu_seconds(), time.perf_counter()
-            _ask(config.serve.model_name, questions, count, streamed)
+            _ask(settings.model_name, questions, count, streamed)
             figures[name] = round(1000 * (_cpu_seconds() - before) / count, 2)
             figures[name.replace("cpu", "wall")] = round(1000 * (time.perf_counter() - started) / count, 2)
         serve.shutdown()

@@ -1,4 +1,4 @@
-"""What the service adds to its engine: time to the first token, CPU over its hops, and what overload does to it."""
+"""What the service adds to its engine until the first token, and what is left of clients that leave."""
 
 from __future__ import annotations
 
@@ -84,37 +84,6 @@ def _first_token_over(client: httpx.Client, model: str, question: str) -> float:
             if line.startswith("data:"):
                 return 1000 * (time.perf_counter() - started)
     raise SystemExit("the service sent no token")
-
-
-def overload(model: str, questions: Sequence[str], capacity: int) -> dict[str, float]:
-    """Ten times as many clients at once as there is room for: how soon those without room are told."""
-
-    async def ask(client: httpx.AsyncClient, question: str) -> tuple[int, float, bool]:
-        started = time.perf_counter()
-        response = await client.post(CHAT, json=_body(model, question, max_tokens=32))
-        return response.status_code, 1000 * (time.perf_counter() - started), "retry-after" in response.headers
-
-    async def storm() -> list[tuple[int, float, bool]]:
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(timeout=120, limits=limits) as client:
-            return await asyncio.gather(*(ask(client, questions[n % len(questions)]) for n in range(10 * capacity)))
-
-    async def one_by_one() -> list[float]:
-        async with httpx.AsyncClient(timeout=120) as client:
-            return [(await ask(client, question))[1] for question in questions[:20]]
-
-    alone = asyncio.run(one_by_one())
-    answers = asyncio.run(storm())
-    accepted = [milliseconds for status, milliseconds, _ in answers if status == 200]
-    refused = [milliseconds for status, milliseconds, _ in answers if status == 503]
-    return {
-        "clients": len(answers),
-        "answered": len(accepted),
-        "refused": len(refused),
-        "refused_with_retry_after": sum(retry for status, _, retry in answers if status == 503),
-        "refused_p99_ms": _percentile(refused, 99) if refused else 0.0,
-        "accepted_p99_to_unloaded": round(_percentile(accepted, 99) / _percentile(alone, 99), 2),
-    }
 
 
 def vanishing_clients(model: str, questions: Sequence[str], count: int) -> dict[str, float]:

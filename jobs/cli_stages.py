@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import gist, logged_console, person_console
+from jobs.console import gist, is_disk_full, logged_console, person_console
 from jobs.plan import PlannedStage
 from jobs.stages import Stage
 from qa_core.artifacts import RunStore
@@ -95,6 +95,10 @@ def told(console: Console, log_file: Path) -> Iterator[None]:
         console.print("lectern: stopped. Finished stages are kept; the same command goes on from here.")
         raise typer.Exit(STOPPED) from None
     except Exception as error:
+        if is_disk_full(error):
+            raise UserError(
+                f"a disk filled up: {gist(error)}", "Free some and run again: it goes on from what was saved before."
+            ) from error
         with suppress(OSError):  # the disk may be full, and the screen should still be told
             traceback.print_exception(error)  # stderr is the log file here
         console.print(f"[bold red]lectern: failed:[/bold red] {escape(gist(error))}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +25,13 @@ def gist(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     named = _NAMED_ERROR.search(text)
     return named.group() if named else text.splitlines()[0]
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk is behind ``error``, here or on a worker: whoever writes next fails, in whatever call."""
+    return os.strerror(errno.ENOSPC) in str(error) or any(
+        is_disk_full(behind) for behind in (error.__cause__, error.__context__) if behind is not None
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from jobs.plan import PlannedStage
 from jobs.rows.estimating import Cost, Sampled
 from qa_core.artifacts import RunStore
 from qa_core.config import LecternConfig
+from qa_core.times import duration
 
 
 def estimate_rows(
@@ -37,15 +38,9 @@ def _lines(config: LecternConfig, cost: Cost, sample: Sampled) -> list[str]:
         lines.append(f"  of those failed  {reasons}")
     lines.append(f"  requests         {cost.requests:,}")
     lines.append(f"  tokens           {cost.prompt_tokens:,} sent, {cost.completion_tokens:,} received")
-    lines.append(f"  time             {_duration(cost.seconds)}")
+    lines.append(f"  time             {duration(cost.seconds)}")
     if cost.money:
         lines.append(f"  money            {cost.money:,.2f}, in the currency of the price")
     elif teacher.engine == "openai":
         lines.append("  money            unknown: set generate_qa.teacher.compute.price")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -6,14 +6,13 @@ not. What each worker does is in :mod:`jobs.train_worker`.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobs.checkpoints import CheckpointList
+from jobs.console import is_disk_full
 from jobs.ray_session import interruptible
 from jobs.stages import StageContext, StageOutcome
 from jobs.train_worker import TrainingJob, train_worker
@@ -71,7 +70,7 @@ def mendable(failures: Sequence[Exception], settings: FinetuneSettings, storage_
             from qa_core.training.preflight import out_of_memory
 
             return out_of_memory(settings)
-        if os.strerror(errno.ENOSPC) in str(failure):
+        if is_disk_full(failure):
             return UserError(
                 f"the disk of {storage_path} filled up while a checkpoint was saved",
                 "free some and run again: training goes on from the checkpoint before",

@@ -71,17 +71,22 @@ def run_stage(
     if is_local:  # a cluster that grows may have no node yet, and gets one when a task waits
         needed = stage.resources(config)
         require_resources(stage.name, needed.num_cpus, needed.num_gpus)
-    context = stage_context(config, store, planned, console)
+    if not console.is_terminal:
+        console.print(f"  {stage.name} ...")
+    outcome, seconds = carry_out(planned, stage_context(config, store, planned, console))
+    store.drop_scratch(stage.name)
+    return outcome, seconds
+
+
+def carry_out(planned: PlannedStage, context: StageContext) -> tuple[StageOutcome, float]:
+    """Run the planned stage and publish its outputs; returns its outcome and seconds."""
     for artifact in context.outputs.values():
         artifact.clear_staging()
     started, clock = now(), time.monotonic()
-    if not console.is_terminal:
-        console.print(f"  {stage.name} ...")
-    outcome = stage.run(context)
+    outcome = planned.stage.run(context)
     seconds = time.monotonic() - clock
-    for name in reversed(stage.outputs):  # the first output's manifest says that all of them are there
-        context.outputs[name].publish(_manifest(config, planned, name, outcome, started, seconds))
-    store.drop_scratch(stage.name)
+    for name in reversed(planned.stage.outputs):  # the first output's manifest says that all of them are there
+        context.outputs[name].publish(_manifest(context.config, planned, name, outcome, started, seconds))
     return outcome, seconds
 
 

@@ -46,7 +46,7 @@ def make_plan(
     plan = []
     for stage in stages:
         inputs = {name: known.get(name) or _made_before(store, stage, name) for name in stage.reads(config)}
-        planned = _plan_stage(config, store, stage, inputs, force)
+        planned = plan_stage(config, store, stage, inputs, force=force)
         known.update(dict.fromkeys(stage.outputs, planned.fingerprint))
         plan.append(planned)
     return plan
@@ -76,9 +76,10 @@ def _made_before(store: RunStore, stage: Stage, name: str) -> str:
     return manifest.fingerprint
 
 
-def _plan_stage(
-    config: LecternConfig, store: RunStore, stage: Stage, inputs: Mapping[str, str], force: bool
+def plan_stage(
+    config: LecternConfig, store: RunStore, stage: Stage, inputs: Mapping[str, str], *, force: bool = False
 ) -> PlannedStage:
+    """The plan for one stage of which the fingerprints of what it reads are known."""
     settings = _settings(config, stage)
     wanted = fingerprint(stage.name, stage.version, settings, inputs)
 
@@ -110,7 +111,7 @@ def _plan_stage(
 
 def _settings(config: LecternConfig, stage: Stage) -> dict[str, Any]:
     """The flattened settings that decide the stage's result."""
-    names = (*stage.settings, "run.seed")
+    names = (*stage.settings_that_count(config), "run.seed")
     everything = flatten(config.model_dump(mode="json"))
     del everything["chunk.papers"]  # known by the bytes in it, the input PAPERS, wherever the folder is
     return {key: value for key, value in everything.items() if any(f"{key}.".startswith(f"{name}.") for name in names)}

@@ -59,7 +59,7 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class Resources:
-    """Most that a stage holds at once."""
+    """What a stage needs at once to run."""
 
     num_cpus: float
     num_gpus: float = 0.0
@@ -75,7 +75,7 @@ class Stage:
     version: int
     """Raised when the same settings give other bytes than before."""
     settings: tuple[str, ...]
-    """Dotted config keys, or whole sections, that are part of the result's identity."""
+    """Dotted config keys, or whole sections, that are part of the result's identity where they count."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     """The first is published last: its manifest says that the stage is complete."""
@@ -93,8 +93,16 @@ class Stage:
         """The inputs that count under ``config``."""
         return tuple(name for name in self.inputs if name not in _unread(self.name, config))
 
+    def settings_that_count(self, config: LecternConfig) -> tuple[str, ...]:
+        return tuple(name for name in self.settings if name not in _unread(self.name, config))
+
+
+_OF_JOINT_SWEEPS = ("index", "documents", "retrieval", "generate_qa.context", "generate_qa.splits")
+_OF_CHUNK_SWEEPS = (PAPERS, "chunk", "index.embedder", "index.factory")
+
 
 def _unread(stage: str, config: LecternConfig) -> tuple[str, ...]:
+    """Inputs and settings of a stage that ``config`` leaves alone."""
     base = config.base_model
     if stage == "base-model":
         if base.source == "scratch":
@@ -102,6 +110,10 @@ def _unread(stage: str, config: LecternConfig) -> tuple[str, ...]:
         return (PAPERS,) if is_packaged(base.name_or_path) else (PAPERS, PACKAGED)
     if stage == "eval" and not config.eval.compare:
         return ("base", "adapter")  # only copies of the model are made of them
+    if stage == "tune" and not config.tune.is_joint:
+        return (*_OF_JOINT_SWEEPS, *_OF_CHUNK_SWEEPS)
+    if stage == "tune" and not config.tune.sweeps_chunks:
+        return _OF_CHUNK_SWEEPS
     return ()
 
 
@@ -132,13 +144,20 @@ def _teaching(config: LecternConfig) -> Resources:
 
 
 def _training(config: LecternConfig) -> Resources:
+    """Of the fewest workers there may be: with more it goes on when there is room for them."""
     compute = config.finetune.compute
-    return Resources(compute.num_workers * compute.cpus_per_worker, compute.num_workers if compute.use_gpu else 0)
+    fewest = compute.worker_counts[0]
+    return Resources(fewest * compute.cpus_per_worker, fewest if compute.use_gpu else 0)
 
 
 def _sweep(config: LecternConfig) -> Resources:
+    """The corpora of a joint sweep are made before its first trial."""
     one, trials = _training(config), config.tune.compute.max_concurrent_trials
-    return Resources(one.num_cpus * trials, one.num_gpus * trials)
+    corpora = [_chunking(config), _data("index")(config)] if config.tune.sweeps_chunks else []
+    return Resources(
+        max(one.num_cpus * trials, *(needed.num_cpus for needed in corpora), 0.0),
+        max(one.num_gpus * trials, *(needed.num_gpus for needed in corpora), 0.0),
+    )
 
 
 def _converting(config: LecternConfig) -> Resources:
@@ -176,7 +195,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Make question/answer rows from chunks.", ("rows", "train", "validation", "test"),
     ),
     Stage(
-        "finetune", "jobs.finetune", 3, ("finetune",), ("qa", "base"), ("adapter",),
+        "finetune", "jobs.finetune", 4, ("finetune",), ("qa", "base"), ("adapter",),
         _training,
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
@@ -198,8 +217,12 @@ PIPELINE: tuple[Stage, ...] = (
 """What `lectern run` runs."""
 
 TUNE = Stage(
-    "tune", "jobs.tune", 3, ("tune", "finetune"), ("qa", "base"), ("sweep",), _sweep,
-    "Search hyperparameters with Ray Tune.", ("best_trial", "best_answer_f1", "stopped_early", "failed"),
+    "tune", "jobs.tune", 4,
+    ("tune", "finetune", "retrieval", "generate_qa.context", "generate_qa.splits", "chunk", "index.embedder",
+     "index.factory"),
+    ("qa", "base", "index", "documents", PAPERS), ("sweep",), _sweep,
+    "Search hyperparameters with Ray Tune. A sweep that was stopped goes on when the command is run again.",
+    ("best_trial", "best_answer_f1", "best_evidence_recall", "stopped_early", "failed"),
 )  # fmt: skip
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (*PIPELINE, TUNE)}

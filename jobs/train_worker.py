@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.candidates import Candidate
 from jobs.checkpoints import CheckpointList
 from jobs.machine import available_memory
 from jobs.progress import Counter
@@ -20,6 +21,7 @@ from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
 from qa_core.manifest import git_commit
+from qa_core.model_cards import card_license
 
 if TYPE_CHECKING:
     from qa_core.training.fit import FitResult
@@ -43,6 +45,8 @@ class TrainingJob:
     counter: Counter | None = None
     checkpoints: CheckpointList | None = None
     """Set by :func:`jobs.finetune.make_trainer`."""
+    candidate: Candidate | None = None
+    """In a joint sweep: the rows on the trial's own chunks."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,13 @@ def _train(job: TrainingJob) -> StageOutcome:
     location = model_location(job.base.local())
     tokenizer = load_tokenizer(location)
     data = load_data(job, tokenizer)
-    require_memory(location, settings, _memory())
+    counter = job.counter if ray.train.get_context().get_world_rank() == 0 else None
+    memory = _memory()
+    needed = require_memory(location, settings, memory)
+    if counter is not None:
+        workers = ray.train.get_context().get_world_size()
+        of_memory = f"about {needed.total / 2**30:.2f} of {memory / 2**30:.1f} GiB each ({needed})"
+        counter.say(f"{workers} {'worker' if workers == 1 else 'workers'}, {of_memory}")
     checkpoint = ray.train.get_checkpoint()
     report = reporter(settings.compute.strategy == "deepspeed_zero2", job.checkpoints)
     with tempfile.TemporaryDirectory() as workdir, checkpoint.as_directory() if checkpoint else nullcontext() as folder:
@@ -109,8 +119,9 @@ def _train(job: TrainingJob) -> StageOutcome:
             job.config.run.seed,
             Path(workdir),
             resume_from=Path(folder) if folder else None,
-            on_step=_progress(job.counter),
+            on_step=counter.reach if counter else None,
             on_checkpoint=report,
+            tell=counter.say if counter else None,
             provenance=_provenance(job),
             tracking=_tracking(job),
         )
@@ -130,20 +141,29 @@ def _candidate(job: TrainingJob, result: FitResult, tokenizer: Any, data: Traini
 
     if ray.train.get_context().get_world_rank() != 0:
         return {}
-    told = told_at_evaluations(result.history)
-    asked = data.validation[:: -(-len(data.validation) // job.answer_rows)]  # spread over the split
-    score = answer_f1(result.model, tokenizer, asked, job.config.tune.answer_tokens)
-    return {"evaluations": [*told, {**told[-1], "answer_f1": score}]}
+    told, longest = told_at_evaluations(result.history), job.config.tune.answer_tokens
+    if job.candidate is not None:
+        scores = job.candidate.judge(result.model, tokenizer, job.answer_rows, longest)
+    else:
+        asked = data.validation[:: -(-len(data.validation) // job.answer_rows)]  # spread over the split
+        scores = {"answer_f1": answer_f1(result.model, tokenizer, asked, longest)}
+    return {"evaluations": [*told, {**told[-1], "train_rows": len(data.train), **scores}]}
 
 
 def load_data(job: TrainingJob, tokenizer: Any) -> TrainingData:
     """Training and validation rows as token ids."""
     from qa_core.training.sft import build_examples
 
-    qa, max_length = job.qa.read_table(["qa_id", "split", "messages"]), job.config.finetune.max_length
-    train, rejected = build_examples(qa, "train", tokenizer, max_length)
-    validation, rejected_too = build_examples(qa, "validation", tokenizer, max_length)
-    return TrainingData(train, validation, dict(collections.Counter(rejected) + collections.Counter(rejected_too)))
+    if job.candidate is not None:
+        qa, lost = job.candidate.conversations()
+    else:
+        qa, lost = job.qa.read_table(["qa_id", "split", "messages"]), {}
+    max_length, rejected = job.config.finetune.max_length, collections.Counter(lost)
+    train, too_long = build_examples(qa, "train", tokenizer, max_length)
+    validation, too_long_as_well = build_examples(qa, "validation", tokenizer, max_length)
+    rejected.update(too_long)
+    rejected.update(too_long_as_well)
+    return TrainingData(train, validation, dict(rejected))
 
 
 def _memory() -> int:
@@ -175,22 +195,6 @@ def _tracking(job: TrainingJob) -> Path:
     return Path(store.path if store.is_local else Path.cwd() / store.path) / "tracking"
 
 
-def _progress(counter: Counter | None) -> Any:
-    """Counts steps on rank 0; a resumed run counts the steps it does not repeat at once."""
-    import ray.train
-
-    if counter is None or ray.train.get_context().get_world_rank() != 0:
-        return None
-    done = 0
-
-    def on_step(step: int) -> None:
-        nonlocal done
-        counter.advance(step - done)
-        done = step
-
-    return on_step
-
-
 def reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
     """Reports losses and checkpoints. Every rank must report equally often; rank 0's files are the whole checkpoint,
     unless DeepSpeed shards the optimiser (``sharded``), when each rank's files are a part of it."""
@@ -213,7 +217,9 @@ def reporter(sharded: bool, checkpoints: CheckpointList | None) -> Any:
 
 def _write(job: TrainingJob, adapter: Artifact, result: FitResult, tokenizer: Any, data: TrainingData) -> None:
     from qa_core.training.adapter import write_adapter
-    from qa_core.training.base_model import model_name
+    from qa_core.training.base_model import model_location, model_name
 
+    base = job.base.local()
+    license = card_license(Path(model_location(base)) / "README.md")
     with adapter.staging() as folder:
-        write_adapter(result, tokenizer, model_name(job.base.local()), job.config.finetune, data.num_rows, folder)
+        write_adapter(result, tokenizer, model_name(base), job.config.finetune, data.num_rows, license, folder)

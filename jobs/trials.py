@@ -45,6 +45,14 @@ class TrialFiles:
         with filesystem.open_output_stream(f"{path}/{name}.json") as stream:
             stream.write(json.dumps(value).encode())
 
+    def known(self, num_trials: int) -> str:
+        """What is known of earlier runs of the sweep, for a person; empty for a new one."""
+        done, drawn = (
+            sum(self.read(f"{number:03d}-{what}") is not None for number in range(num_trials))
+            for what in ("done", "drawn")
+        )
+        return f"goes on: of {num_trials} trials {drawn} are known, {done} of them to their end" if drawn else ""
+
 
 @dataclass
 class SweepStudy:

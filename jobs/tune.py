@@ -17,15 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from jobs.candidates import Candidate
+from jobs.corpora import Corpus, chunking_key, make_corpora
 from jobs.finetune import train
 from jobs.progress import Counter
 from jobs.ray_session import interruptible
+from jobs.search_space import check_space, most_steps, trial_config
 from jobs.stages import StageContext, StageOutcome
 from jobs.train_worker import PLACEMENT_GROUP, TrainingJob
 from jobs.trials import SweepStudy, TrialFiles
-from qa_core.config import LecternConfig, TuneSettings
-from qa_core.config_loader import Tree, apply, merge, nest
+from qa_core.config import LecternConfig
+from qa_core.config_loader import Tree, merge, nest
 from qa_core.errors import UserError
+from qa_core.evaluation.sweep_report import write_sweep_report
 from qa_core.schemas import TRIALS
 
 if TYPE_CHECKING:
@@ -37,15 +41,19 @@ _OUTER_CPUS = 0.01
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Search and write ``sweep/trials.parquet`` and ``sweep/best.yaml``."""
+    """Search and write ``sweep/trials.parquet``, ``sweep/best.yaml`` and ``sweep/report.html``."""
     config, inputs, settings = context.config, context.inputs, context.config.tune
     check_space(config)
     job = TrainingJob(config, inputs["qa"], inputs["base"], answer_rows=settings.answer_rows)
-    if "validation" not in job.qa.read_table(["split"])["split"].to_pylist():
+    rows = job.qa.read_table(["split", "answerable"]).to_pylist()
+    if not any(row["split"] == "validation" and (row["answerable"] or not settings.is_joint) for row in rows):
         raise UserError("qa/ has no validation rows to compare trials on", "raise generate_qa.splits.validation")
+    corpora = make_corpora(context)
     with context.progress.track("trials", settings.num_samples) as counter:
-        results: Any = interruptible(_tuner(job, context.scratch, counter).fit)
-    trials = sorted((_row(result, settings) for result in results), key=lambda row: row["trial_id"])
+        if known := TrialFiles(f"{context.scratch}/trials").known(settings.num_samples):
+            counter.say(known)
+        results: Any = interruptible(_tuner(job, corpora, context.scratch, counter).fit)
+    trials = sorted((_row(result) for result in results), key=lambda row: row["trial_id"])
     scored = [row for row in trials if row["answer_f1"] is not None]
     if not scored:
         raise RuntimeError(f"none of {len(trials)} trials finished; the first one: {trials[0]['error']}")
@@ -53,6 +61,7 @@ def run(context: StageContext) -> StageOutcome:
     with context.outputs["sweep"].staging() as folder:
         pq.write_table(pa.Table.from_pylist(trials, schema=TRIALS), folder / "trials.parquet")
         (folder / "best.yaml").write_text(overlay(best, len(trials)), encoding="utf-8")
+        write_sweep_report(trials, best, settings, folder)
     return StageOutcome(
         num_rows={"sweep": len(trials)},
         rejected={},
@@ -60,20 +69,12 @@ def run(context: StageContext) -> StageOutcome:
             "best_trial": best["trial_id"],
             "best_answer_f1": best["answer_f1"],
             "best_eval_loss": best["eval_loss"],
+            **({"best_evidence_recall": best["evidence_recall"]} if best["evidence_recall"] is not None else {}),
             "best": json.loads(best["parameters"]),
             "stopped_early": sum(row["status"] == "stopped" for row in trials),
             "failed": sum(row["status"] == "failed" for row in trials),
         },
     )
-
-
-def check_space(config: LecternConfig) -> None:
-    """Raise :class:`UserError` for a key or an end of its range that no trial could train with."""
-    for key, dimension in config.tune.search_space.items():
-        if not key.startswith("finetune."):
-            raise UserError(f"tune.search_space has {key!r}", "a sweep trains only: search over finetune.* keys")
-        for value in dimension.values or (dimension.low, dimension.high):
-            trial_config(config, {key: value})
 
 
 def overlay(best: Mapping[str, Any], num_trials: int) -> str:
@@ -83,15 +84,16 @@ def overlay(best: Mapping[str, Any], num_trials: int) -> str:
         tree = merge(tree, nest(key, value))
     f1, loss, steps = best["answer_f1"], best["eval_loss"], best["steps"]
     measured = f"token F1 of its answers {f1:.4f}, validation loss {loss:.4f} after {steps} steps"
-    return f"# Trial {best['trial_id']} of {num_trials}: {measured}.\n{yaml.safe_dump(tree)}"
+    note = "# Its questions were those of the run; a run with other chunks asks its own.\n" if "chunk" in tree else ""
+    return f"# Trial {best['trial_id']} of {num_trials}: {measured}.\n{note}{yaml.safe_dump(tree)}"
 
 
-def _tuner(job: TrainingJob, scratch: str, counter: Counter) -> Tuner:
+def _tuner(job: TrainingJob, corpora: Mapping[str, Corpus], scratch: str, counter: Counter) -> Tuner:
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
     settings = job.config.tune
-    reports = -(-settings.max_steps // settings.eval_steps)
+    reports = -(-most_steps(settings) // settings.eval_steps)
     scheduler = ASHAScheduler(
         metric="eval_loss",
         mode="min",
@@ -103,7 +105,10 @@ def _tuner(job: TrainingJob, scratch: str, counter: Counter) -> Tuner:
 
     def trial(config: dict[str, Any]) -> None:
         number, draw = config["trial"]["number"], config["trial"]["parameters"]
-        _run_trial(replace(job, config=trial_config(job.config, draw)), f"{number:03d}", scratch)
+        drawn = trial_config(job.config, draw)
+        corpus = corpora.get(chunking_key(drawn.chunk))
+        candidate = Candidate(drawn, job.qa, corpus) if corpus else None
+        _run_trial(replace(job, config=drawn, candidate=candidate), f"{number:03d}", scratch)
 
     return tune.Tuner(
         tune.with_resources(trial, {"CPU": _OUTER_CPUS}),
@@ -115,16 +120,6 @@ def _tuner(job: TrainingJob, scratch: str, counter: Counter) -> Tuner:
         ),
         run_config=tune.RunConfig(name="sweep", storage_path=scratch, verbose=0, callbacks=[_on_trial_end(counter)]),
     )
-
-
-def trial_config(config: LecternConfig, parameters: Mapping[str, Any]) -> LecternConfig:
-    """The config that one trial trains with."""
-    length = {
-        "finetune.max_steps": config.tune.max_steps,
-        "finetune.eval_steps": config.tune.eval_steps,
-        "finetune.sample_rows": 0,
-    }
-    return apply(config, {**length, **parameters})
 
 
 def _run_trial(job: TrainingJob, number: str, scratch: str) -> None:
@@ -202,17 +197,18 @@ def _on_trial_end(counter: Counter) -> Callback:
     return OnTrialEnd()
 
 
-def _row(result: Result, settings: TuneSettings) -> dict[str, Any]:
+def _row(result: Result) -> dict[str, Any]:
     """A row of ``TRIALS``; the loss is that of the trial's last evaluation."""
     trial, metrics = (result.config or {})["trial"], result.metrics or {}
-    steps = int(metrics.get("step", 0))
-    finished = "finished" if steps >= settings.max_steps else "stopped"
+    finished = "finished" if metrics.get("answer_f1") is not None else "stopped"
     return {
         "trial_id": f"{trial['number']:03d}",
         "status": "failed" if result.error else finished,
-        "steps": steps,
+        "steps": int(metrics.get("step", 0)),
         "eval_loss": None if result.error else metrics.get("eval_loss"),
+        "train_rows": None if result.error else metrics.get("train_rows"),
         "answer_f1": None if result.error else metrics.get("answer_f1"),
+        "evidence_recall": None if result.error else metrics.get("evidence_recall"),
         "parameters": json.dumps(trial["parameters"], sort_keys=True),
         "error": str(result.error).strip().splitlines()[-1] if result.error else "",
     }

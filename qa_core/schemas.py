@@ -183,7 +183,9 @@ TRIALS = pa.schema(
         ("status", pa.string()),
         ("steps", pa.int32()),
         ("eval_loss", pa.float64()),
+        ("train_rows", pa.int64()),  # null where no evaluation was reached
         ("answer_f1", pa.float64()),  # null for a trial that was stopped
+        ("evidence_recall", pa.float64()),  # share of the evidence in the prompts; null unless it was a joint sweep
         ("parameters", pa.string()),  # JSON object of dotted keys
         ("error", pa.string()),
     ]

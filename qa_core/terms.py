@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 _TOKEN = re.compile(
     r"\\[A-Za-z]+"  # a LaTeX command
@@ -18,6 +19,15 @@ NUMBER_WORDS = {
     )
 } | {"twice": 2, "double": 2}
 """The numbers that prose writes as words."""
+
+_STOP = re.compile(
+    r"a|an|the|of|for|to|in|on|at|by|with|from|into|over|under|and|or|but|not|no|nor|as|than|that|this|these|those"
+    r"|which|who|whom|whose|what|when|where|why|how|is|are|was|were|be|been|being|am|do|does|did|done|has|have|had"
+    r"|can|could|may|might|must|shall|should|will|would|its?|they|their|them|there|here|then|so|such|only|also|very"
+    r"|much|many|more|most|first|ever|term|paper|according|reported|given|value|named?|called|uses?|used|using|one"
+)
+"""Words that do not tell what a sentence is about, those included with which papers speak of papers."""
+_PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*|\d[\d.,]*\d|\d")
 
 _INNER_CAPITAL = re.compile(r"[^\W\d_].*[A-Z]")
 
@@ -62,3 +72,17 @@ def technical_terms(text: str) -> set[str]:
 def normalised_tokens(text: str) -> set[str]:
     """Every distinct word, number and LaTeX command of ``text``, normalised."""
     return {normalise(token) for token in tokenize(text)}
+
+
+@lru_cache(maxsize=16384)
+def content_stems(text: str) -> frozenset[str]:
+    """Content words without case and endings, so that *hashing* meets *hash* and *policies* meets *policy*."""
+    words = (word.lower() for word in _PLAIN_WORD.findall(text))
+    return frozenset(_stem(word) for word in words if not _STOP.fullmatch(word))
+
+
+def _stem(word: str) -> str:
+    for ending, stem in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word.removesuffix(ending) + stem
+    return word

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from qa_core.screen import log_path, screen
 from serving.app import build
 from serving.checks import require_free_port, require_resources, require_safe_address
 from serving.guard import is_unspecified
+from serving.transport import Transport
 
 STOPPED, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -79,10 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
         say = partial(print, file=out, flush=True)
         say(f"lectern {config.run.name}: starting the service; log {log_file}")
         try:
-            with ray_cluster(arguments.address):
-                if not arguments.address:  # a cluster that grows gets its nodes when replicas wait
+            own = not arguments.address
+            transport = (Transport.on_this_machine if own else Transport.through_proxy)(config.serve)
+            with ray_cluster(arguments.address, transport.environment):
+                if own:  # a cluster that grows gets its nodes when replicas wait
                     require_resources(config.serve)
-                return serve_until_stopped(application, config.serve, say)
+                return serve_until_stopped(application, config.serve, transport, say)
         except UserError:
             raise
         except Exception as error:  # the traceback goes to the log, one line to the person
@@ -92,8 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
             return FAILED
 
 
-def serve_until_stopped(application: Application, settings: ServeSettings, say: Say) -> int:
-    serve.start(proxy_location="HeadOnly", http_options=http_options(settings))
+def serve_until_stopped(application: Application, settings: ServeSettings, transport: Transport, say: Say) -> int:
+    serve.start(proxy_location="HeadOnly", http_options=http_options(settings, transport))
     start(application)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,8 +110,8 @@ def serve_until_stopped(application: Application, settings: ServeSettings, say: 
     return STOPPED
 
 
-def http_options(settings: ServeSettings) -> dict[str, Any]:
-    return {"host": settings.host, "port": settings.port, "request_timeout_s": settings.request_timeout_s}
+def http_options(settings: ServeSettings, transport: Transport) -> dict[str, Any]:
+    return {"host": settings.host, "port": transport.proxy_port, "request_timeout_s": settings.request_timeout_s}
 
 
 def start(application: Application) -> None:
@@ -154,16 +157,20 @@ def welcome(settings: ServeSettings) -> str:
 
 
 @contextmanager
-def ray_cluster(address: str | None) -> Iterator[None]:
-    """Ray for the length of the block: the cluster at ``address``, or one that lives and dies with this process."""
+def ray_cluster(address: str | None, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Ray for the length of the block: the cluster at ``address``, or one that lives and dies with this process.
+
+    Args:
+        environment: of every process that is started in the block.
+    """
     try:
-        connect(address)
+        connect(address, environment or {})
         yield
     finally:
         ray.shutdown()
 
 
-def connect(address: str | None) -> None:
+def connect(address: str | None, environment: Mapping[str, str]) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # what it colours goes to a file
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -173,7 +180,7 @@ def connect(address: str | None) -> None:
         folder = os.path.join(tempfile.gettempdir(), f"ray-{os.getuid()}")
         where = {"address": "local", "include_dashboard": False, "_temp_dir": folder}
         where["object_store_memory"] = 128 * 1024**2  # requests and passages are small
-    runtime_env = {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}
+    runtime_env = {"env_vars": {"TOKENIZERS_PARALLELISM": "false", **environment}}
     try:
         ray.init(runtime_env=runtime_env, logging_level=logging.WARNING, **where)
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:

@@ -11,10 +11,12 @@ from qa_core.config import ServeSettings
 from qa_core.errors import UserError
 from serving.guard import is_loopback
 from serving.keys import read_keys
+from serving.transport import require_keys_behind_haproxy
 
 
 def require_safe_address(settings: ServeSettings) -> None:
     """With API keys any address will do; without them the service is for this machine alone."""
+    require_keys_behind_haproxy(settings)
     if settings.api_keys_file:
         read_keys(Path(settings.api_keys_file))
     elif not is_loopback(settings.host):

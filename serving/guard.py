@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -12,10 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.body import BoundedBody, too_large
 from serving.keys import KeyFile, RateLimit
 from serving.refusals import refusal
+from serving.room import Room
 from serving.schemas.errors import ApiError, invalid_request, rate_limited, unauthorized
 
 OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/health", "/ready"})
 """Served without a key: the page holds nothing, and asks for one; the others cost a token a second at most."""
+GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""What takes a place at a generator."""
 
 
 class Guard:
@@ -30,8 +34,10 @@ class Guard:
         body_timeout_s: float,
         keys: KeyFile | None = None,
         rate: RateLimit | None = None,
+        room: Room | None = None,
     ) -> None:
         self._app, self._max_body_bytes, self._body_timeout_s = app, max_body_bytes, body_timeout_s
+        self._room = room
         self._hosts = frozenset(host.lower() for host in hosts)
         self._keys, self._rate = keys, rate
 
@@ -41,12 +47,17 @@ class Guard:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            try:
-                self._check(scope)
-            except ApiError as error:
-                await refusal(error)(scope, receive, send)
-            else:
-                await self._pass_on(scope, receive, send)
+            with ExitStack() as held:
+                try:
+                    self._check(scope)
+                    held.enter_context(self._place(scope["path"]))
+                except ApiError as error:
+                    await refusal(error)(scope, receive, send)
+                else:
+                    await self._pass_on(scope, receive, send)
+
+    def _place(self, path: str) -> AbstractContextManager[None]:
+        return self._room.place() if self._room and path in GENERATING else nullcontext()
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

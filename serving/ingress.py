@@ -25,11 +25,13 @@ from serving.metrics import ServiceMetrics
 from serving.pieces import Load, Piece
 from serving.refusals import add_error_handlers, overload_told
 from serving.replies import ChatReply, CompletionReply, Reply, events
+from serving.room import Room
 from serving.schemas.base import ApiModel, Health, ModelCard, ModelList
 from serving.schemas.chat import ChatCompletion, ChatCompletionRequest
 from serving.schemas.completions import Completion, CompletionRequest
 from serving.schemas.errors import ErrorBody, invalid_request
 from serving.schemas.retrieval import EmbeddingList, PaperList, PaperText, RetrievalOptions, SearchResult
+from serving.transport import let_ports_be_taken_again, require_keys_behind_haproxy
 
 _PAGE = Path(__file__).parent / "web"
 _PAGE_HEADERS = {
@@ -45,9 +47,12 @@ class Ingress:
     """One replica of the HTTP front. Holds no state but the two handles and what it has counted."""
 
     def __init__(self, settings: ServeSettings, retriever: DeploymentHandle, generator: DeploymentHandle) -> None:
+        require_keys_behind_haproxy(settings)
+        let_ports_be_taken_again()
         self._settings = settings
-        self._retriever, self._generator = retriever, generator
-        self._generators = _by_model(settings, generator)
+        # Over gRPC: what goes through Ray's object store costs several times as much, for each piece of a stream.
+        self._retriever, self._generator = (one.options(_by_reference=False) for one in (retriever, generator))
+        self._generators = _by_model(settings, self._generator)
         self._metrics = ServiceMetrics()
         self._load = Load(slots=0, running=0, waiting=0)
         self._rag_models = [name for name in self._generators if name.endswith("-rag")]
@@ -87,7 +92,8 @@ class Ingress:
         rate = RateLimit(settings.requests_per_minute) if settings.requests_per_minute else None
         hosts = [*settings.allowed_hosts, settings.host]  # 0.0.0.0 is no name that a client asks under
         served = [host for host in hosts if not is_unspecified(host)]
-        return Guard(api, served, settings.max_body_bytes, settings.body_timeout_s, keys, rate)
+        room = Room.of(settings.generator, self._metrics.refused)
+        return Guard(api, served, settings.max_body_bytes, settings.body_timeout_s, keys, rate, room)
 
     async def chat(self, request: ChatCompletionRequest) -> ChatCompletion | StreamingResponse:
         """Answer a conversation, as one JSON object or as server-sent events."""

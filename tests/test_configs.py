@@ -32,7 +32,7 @@ def test_the_3b_config_holds_the_settings_of_the_method() -> None:
     assert finetune.quantization.bnb_4bit_quant_type == "nf4"
     assert finetune.quantization.bnb_4bit_use_double_quant is True
     assert finetune.learning_rate == 2e-4
-    assert (finetune.compute.per_device_train_batch_size, finetune.gradient_accumulation_steps) == (1, 4)
+    assert (finetune.compute.per_device_train_batch_size, finetune.gradient_accumulation_steps(1)) == (1, 4)
     assert (finetune.max_steps, finetune.eval_steps) == (1000, 200)
     quotas = config.generate_qa.quotas
     assert sum(quotas.by_type.values()) == 2500
@@ -48,7 +48,7 @@ def test_the_3b_config_holds_the_settings_of_the_method() -> None:
 def test_more_gpus_share_the_same_optimisation_step() -> None:
     config = load_config(["qwen2.5-3b"], ["finetune.compute.num_workers=4"])
     assert config.finetune.train_batch_size == 4
-    assert config.finetune.gradient_accumulation_steps == 1
+    assert config.finetune.gradient_accumulation_steps(4) == 1
 
 
 def test_defaults_alone_are_a_valid_config() -> None:

@@ -15,17 +15,15 @@ from jobs.rows.pool import Pool, gather, requests_of
 from jobs.rows.work import Row, RowsWork, table_of
 from jobs.stages import FunnelStep
 from qa_core.artifacts import Artifact
-from qa_core.config import RetrievalSettings
 from qa_core.dataset.card import DatasetSummary, dataset_card
 from qa_core.dataset.checks.examination import reject_row
 from qa_core.dataset.conversations import converse
+from qa_core.dataset.distractors import DistractorMiner
 from qa_core.dataset.duplicates import twins_across
 from qa_core.dataset.funnel import Funnel, require_yield, tally
 from qa_core.dataset.layout import SPLITS, write_dataset
 from qa_core.dataset.quotas import select_rows
 from qa_core.dataset.requests import Request
-from qa_core.dataset.unanswered import answered_by
-from qa_core.retrieval.ranking import rank
 from qa_core.schemas import QA, QA_REJECTED, Passage
 
 
@@ -123,12 +121,14 @@ def _within_quota(work: RowsWork, rows: Sequence[Row], requests: Mapping[str, Re
 
 def _conversations(work: RowsWork, kept: Sequence[Row], pool: Pool) -> list[Row]:
     """``kept`` with split, passages and conversation, in the papers' order."""
+    from qa_core.retrieval.index import PassageIndex
+
     chunks = work.chunks()
     splits = work.splits(chunks)
     position = {row["qa_id"]: place for place, row in enumerate(pool.rows)}
     vectors = pool.vectors[[position[row["qa_id"]] for row in kept]]
     _require_no_twins(kept, vectors, splits, work.config.generate_qa.near_duplicate_similarity)
-    miner = DistractorMiner(work, splits)
+    miner = DistractorMiner(PassageIndex.open(work.inputs["index"].local()), splits, work.config.retrieval)
     rows = []
     for row, vector in zip(kept, vectors, strict=True):
         gold = [Passage.from_row(chunks[chunk_id]) for chunk_id in row["chunk_ids"]]
@@ -148,32 +148,6 @@ def _require_no_twins(rows: Sequence[Row], vectors: np.ndarray, splits: Mapping[
     if twins:
         first, second = twins[0]
         raise RuntimeError(f"{len(twins)} twins across splits, such as {rows[first]['qa_id']}, {rows[second]['qa_id']}")
-
-
-class DistractorMiner:
-    """Passages that the service's retrieval takes for close to a question and that do not answer it."""
-
-    def __init__(self, work: RowsWork, splits: Mapping[str, str]) -> None:
-        from qa_core.retrieval.index import PassageIndex
-
-        self._index = PassageIndex.open(work.inputs["index"].local())
-        self._splits = splits
-        self._settings: RetrievalSettings = work.config.retrieval
-
-    def mine(self, row: Row, question: np.ndarray) -> list[Passage]:
-        """More than ``top_k``, best first, as some may repeat the evidence; papers of train only for a row of train."""
-        gold = set(row["chunk_ids"])
-        own_split = self._splits[row["doc_id"]]
-
-        def fits(passage: Passage) -> bool:
-            if passage.chunk_id in gold or (not row["answerable"] and answered_by(row["question"], [passage.text])):
-                return False
-            return own_split != "train" or self._splits.get(passage.doc_id) == "train"
-
-        wanted = self._settings.top_k
-        k = 4 * max(self._settings.candidates, wanted + len(gold))
-        found = rank([passage for passage in self._index.search(question, k) if fits(passage)], self._settings)
-        return found[: 2 * wanted]
 
 
 def _summary(work: RowsWork, rows: pa.Table, funnel: Funnel) -> DatasetSummary:

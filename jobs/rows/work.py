@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -42,11 +42,7 @@ class RowsWork:
 
     def splits(self, chunks: Mapping[str, Row]) -> dict[str, str]:
         """The split of every paper that has chunks. Known before anything is asked, as pairs are made within one."""
-        columns = ["doc_id", "outcome", "signature"]
-        documents = self.inputs["documents"].read_table(columns=columns).to_pylist()
-        asked = {chunk["doc_id"] for chunk in chunks.values()}
-        signatures = {row["doc_id"]: row["signature"] for row in documents if row["doc_id"] in asked and row["outcome"]}
-        return split_documents(signatures, self.config.generate_qa.splits, self.config.run.seed)
+        return paper_splits(self.config, self.inputs["documents"], (chunk["doc_id"] for chunk in chunks.values()))
 
     def write(self, name: str, table: pa.Table) -> None:
         filesystem, path = self._place(name)
@@ -75,6 +71,14 @@ class RowsWork:
             pafs.FileSystem.from_uri(self.scratch) if "://" in self.scratch else (pafs.LocalFileSystem(), self.scratch)
         )
         return filesystem, f"{path}/{name}.parquet"
+
+
+def paper_splits(config: LecternConfig, documents: Artifact, asked: Iterable[str]) -> dict[str, str]:
+    """The split of each of the papers ``asked``, by ``doc_id``."""
+    papers = set(asked)
+    rows = documents.read_table(columns=["doc_id", "outcome", "signature"]).to_pylist()
+    signatures = {row["doc_id"]: row["signature"] for row in rows if row["doc_id"] in papers and row["outcome"]}
+    return split_documents(signatures, config.generate_qa.splits, config.run.seed)
 
 
 SIDE_CPUS = 0.1

@@ -15,17 +15,11 @@ from itertools import pairwise
 
 from qa_core.corpus.sentences import sentence_spans
 from qa_core.dataset.attributes import ATTRIBUTES, MADE, Attribute
+from qa_core.terms import content_stems
 
 _TOPIC = re.compile(
     r"^in the context of .+?, (?=who|what|which|when|where|why|how|in|on|under|by|to|with|for|at)", re.IGNORECASE
 )
-_STOP = re.compile(
-    r"a|an|the|of|for|to|in|on|at|by|with|from|into|over|under|and|or|but|not|no|nor|as|than|that|this|these|those"
-    r"|which|who|whom|whose|what|when|where|why|how|is|are|was|were|be|been|being|am|do|does|did|done|has|have|had"
-    r"|can|could|may|might|must|shall|should|will|would|its?|they|their|them|there|here|then|so|such|only|also|very"
-    r"|much|many|more|most|first|ever|term|paper|according|reported|given|value|named?|called|uses?|used|using|one"
-)
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*|\d[\d.,]*\d|\d")
 _REFERENCE = re.compile(r"^\[\d+\] ", re.MULTILINE)
 _ENOUGH = 0.8
 """Share of a question's content words in one or two neighbouring sentences that makes them an answer."""
@@ -62,8 +56,8 @@ def answered_by(question: str, texts: Sequence[str]) -> str | None:
 
 def _by_attribute(question: str, attribute: Attribute, texts: Sequence[str]) -> str | None:
     # What the question is about is what is left of it without the words that ask.
-    asking = _stems(re.sub(r"\{\w+\}", " ", attribute.question)) | _stems(attribute.words)
-    subject = _stems(re.sub(rf"\b{MADE}\b", " ", question, flags=re.IGNORECASE)) - asking
+    asking = content_stems(re.sub(r"\{\w+\}", " ", attribute.question)) | content_stems(attribute.words)
+    subject = content_stems(re.sub(rf"\b{MADE}\b", " ", question, flags=re.IGNORECASE)) - asking
     for window in _windows(texts):
         if _is_about(window, subject) and attribute.stated.search(_without(window, question)):
             return window
@@ -73,14 +67,14 @@ def _by_attribute(question: str, attribute: Attribute, texts: Sequence[str]) -> 
 def _is_about(window: str, subject: frozenset[str]) -> bool:
     """Whether all words of a short subject, or two in three of a longer one, stand in ``window``."""
     needed = len(subject) if len(subject) < 3 else -(-2 * len(subject) // 3)
-    return len(subject & _stems(window)) >= needed
+    return len(subject & content_stems(window)) >= needed
 
 
 def _by_words(question: str, texts: Sequence[str]) -> str | None:
-    wanted = _stems(question)
+    wanted = content_stems(question)
     looks_like = next((answer for asks, answer in _KINDS if asks.search(question)), None)
     for window in _windows(texts):
-        enough = len(wanted & _stems(window)) >= _ENOUGH * len(wanted)
+        enough = len(wanted & content_stems(window)) >= _ENOUGH * len(wanted)
         if enough and (looks_like is None or looks_like.search(_without(window, question))):
             return window
     return None
@@ -98,20 +92,6 @@ def _windows_of(text: str) -> tuple[str, ...]:
         return tuple(" ".join(entry.split()) for entry in re.split(r"\n\s*\n|\n(?=\[\d+\])", text))
     sentences = [" ".join(text[start:end].split()) for start, end in sentence_spans(text)]
     return (*sentences, *(f"{first} {second}" for first, second in pairwise(sentences)))
-
-
-@lru_cache(maxsize=16384)
-def _stems(text: str) -> frozenset[str]:
-    """Content words without case and endings, so that *hashing* meets *hash* and *policies* meets *policy*."""
-    words = (word.lower() for word in _WORD.findall(text))
-    return frozenset(_stem(word) for word in words if not _STOP.fullmatch(word))
-
-
-def _stem(word: str) -> str:
-    for ending, stem in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            return word.removesuffix(ending) + stem
-    return word
 
 
 def _without(window: str, question: str) -> str:

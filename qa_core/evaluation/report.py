@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from qa_core.config import SERVED
 from qa_core.evaluation.metrics import token_f1
+from qa_core.evaluation.pages import page_environment
 from qa_core.evaluation.selection import evenly
 from qa_core.generation.chat import strip_citations
 from qa_core.schemas import Passage
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 _NUM_SAMPLES = 10
 _MIN_DOCUMENTS = 6
@@ -110,14 +110,7 @@ def write_report(
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=lambda name: name is not None and name.startswith("report.html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment()
     environment.filters.update(points=points, bounds=bounds, text=escape_markdown, label=lambda n: LABELS.get(n, n))
     return environment
 

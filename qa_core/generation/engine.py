@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from qa_core.config import GenerationSettings
@@ -105,7 +106,10 @@ class Engine:
             raise
 
     async def stream(self, prompt: str, params: SamplingParams) -> AsyncIterator[Delta]:
-        """The answer as it is made. Leaving the iteration early, or cancelling the task, frees the slot."""
+        """The answer as it is made; a reader who falls behind gets all that is ready as one delta.
+
+        Leaving the iteration early, or cancelling the task, frees the slot.
+        """
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Delta | Exception] = asyncio.Queue()
 
@@ -117,11 +121,14 @@ class Engine:
         self._submit([request])
         try:
             while True:
-                event = await events.get()
-                if isinstance(event, Exception):
-                    raise event
-                yield event
-                if event.finish_reason:
+                ready = [await events.get()]
+                while not events.empty():
+                    ready.append(events.get_nowait())
+                if deltas := [event for event in ready if isinstance(event, Delta)]:
+                    yield replace(deltas[-1], text="".join(delta.text for delta in deltas))
+                if isinstance(ready[-1], Exception):  # nothing follows it
+                    raise ready[-1]
+                if ready[-1].finish_reason:
                     return
         finally:
             self._cancel([request])

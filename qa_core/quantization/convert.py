@@ -6,8 +6,11 @@ Both steps map the weights and hold one tensor at a time, so a model much larger
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,9 +87,9 @@ def write_gguf(model: Path, out: Path, outtype: OutType = "f16", description: De
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    with one_thread():
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for source in names:
-            writer.write_tensor_data(_encoded(source, tensors[source], types[source], architecture))
+            writer.write_tensor_data(_encoded(source, tensors[source], types[source], architecture, pool))
     writer.close()
 
 
@@ -120,7 +123,9 @@ def _target_type(tensor: StoredTensor, outtype: OutType) -> str:
     return "F16" if outtype == "q8_0" and tensor.shape[-1] % Q8_0_BLOCK else outtype.upper()
 
 
-def _encoded(name: str, tensor: StoredTensor, dtype: str, architecture: Architecture) -> npt.NDArray[Any]:
+def _encoded(
+    name: str, tensor: StoredTensor, dtype: str, architecture: Architecture, pool: Executor
+) -> npt.NDArray[Any]:
     """``tensor`` as ``dtype`` with its rows in llama.cpp's order, in blocks of rows: a large one needs its result."""
     raw, rows = tensor.raw(), tensor.shape[0]
     if tensor.dtype == dtype:
@@ -128,12 +133,17 @@ def _encoded(name: str, tensor: StoredTensor, dtype: str, architecture: Architec
         values = raw.view(np.float32 if dtype == "F32" else np.uint16).reshape(tensor.shape)
         return np.ascontiguousarray(architecture.arrange(name, values))
     row_bytes, step = len(raw) // rows, max(1, _BLOCK_WEIGHTS * rows // tensor.num_weights)
-    result: npt.NDArray[Any] | None = None
-    for start in range(0, rows, step):
-        block = decode(raw[start * row_bytes : (start + step) * row_bytes], tensor.dtype)
-        part = encode(block.reshape(-1, *tensor.shape[1:]), dtype, name)
-        if result is None:
-            result = np.empty((rows, *part.shape[1:]), part.dtype)
-        result[start : start + len(part)] = part
-    assert result is not None  # a tensor has a row
+
+    def block(start: int) -> npt.NDArray[Any]:
+        values = decode(raw[start * row_bytes : (start + step) * row_bytes], tensor.dtype)
+        return encode(values.reshape(-1, *tensor.shape[1:]), dtype, name)
+
+    first = block(0)
+    result = np.empty((rows, *first.shape[1:]), first.dtype)
+    result[: len(first)] = first
+
+    def put(start: int) -> None:
+        result[start : start + step] = block(start)
+
+    deque(pool.map(put, range(step, rows, step)), maxlen=0)  # what failed in a thread is raised here
     return np.ascontiguousarray(architecture.arrange(name, result))

@@ -8,16 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gguf
-import yaml
+
+from qa_core.model_cards import HUB_NAME, card_license, origin
 
 _VERSION = "v1.0"
 _TEMPERATURE = 0.0  # an answer that cites is no matter of chance
 _SIZE = re.compile(r"-\d+(\.\d+)?[KMBT](?=-|$)")
-_HUB_NAME = re.compile(r"(?P<organization>[\w.-]+)/(?P<name>[\w.-]+)")
-_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Description:
             name=f"{short} {run_name}",
             basename=basename,
             finetune=finetune,
-            base_model=base_model if _HUB_NAME.fullmatch(base_model) else short,
-            license=_license(card),
+            base_model=origin(base_model),
+            license=card_license(card),
             temperature=_TEMPERATURE,
         )
 
@@ -79,7 +77,7 @@ class Description:
     @staticmethod
     def _add_base_model(writer: gguf.GGUFWriter, base_model: str) -> None:
         writer.add_base_model_count(1)
-        if hub := _HUB_NAME.fullmatch(base_model):
+        if hub := HUB_NAME.fullmatch(base_model):
             writer.add_base_model_name(0, hub["name"].replace("-", " "))
             writer.add_base_model_organization(0, hub["organization"])
             writer.add_base_model_repo_url(0, f"https://huggingface.co/{base_model}")
@@ -90,16 +88,3 @@ class Description:
 def size_label(num_weights: int) -> str:
     """``3.1B`` for 3,085,938,688."""
     return gguf.size_label(num_weights, num_weights, 0, 0)
-
-
-def _license(card: Path) -> str | None:
-    """What the front matter of a Hugging Face model card says."""
-    if not card.is_file():
-        return None
-    matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8", errors="replace"))
-    try:
-        content: Any = yaml.safe_load(matter[1]) if matter else None
-    except yaml.YAMLError:  # a card is prose for people; its licence is then not known
-        return None
-    value = content.get("license") if isinstance(content, dict) else None
-    return value if isinstance(value, str) else None

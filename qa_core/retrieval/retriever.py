@@ -21,14 +21,14 @@ class Retriever:
     def __init__(
         self, index_folder: Path, embedder_settings: SentenceTransformersEmbedder, settings: RetrievalSettings
     ) -> None:
-        self._index = _open(index_folder, embedder_settings)
+        self._index = open_index(index_folder, embedder_settings)
         self._embedder = Embedder(embedder_settings)
         self._embedder_settings = embedder_settings
         self._settings = settings
 
     def switch_to(self, index_folder: Path) -> None:
         """Answer from another index from the next question on; one that cannot be opened changes nothing."""
-        self._index = _open(index_folder, self._embedder_settings)
+        self._index = open_index(index_folder, self._embedder_settings)
 
     def retrieve(self, question: str, k: int | None = None, documents: Sequence[str] | None = None) -> list[Passage]:
         """At most ``k`` (``top_k`` when empty) passages, best first, with ``similarity`` and ``score``.
@@ -52,7 +52,8 @@ class Retriever:
         return self._embedder.embed_passages([text])[0], self._embedder.count_tokens(text)
 
 
-def _open(index_folder: Path, embedder_settings: SentenceTransformersEmbedder) -> PassageIndex:
+def open_index(index_folder: Path, embedder_settings: SentenceTransformersEmbedder) -> PassageIndex:
+    """The index in a folder; :class:`UserError` when another embedder made its vectors."""
     index = PassageIndex.open(index_folder)
     if index.embedder != embedder_settings:
         raise UserError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa_core.config import FinetuneSettings
+from qa_core.model_cards import origin
 from qa_core.training.samples import samples_page
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def write_adapter(
     base_model: str,
     settings: FinetuneSettings,
     num_rows: Mapping[str, int],
+    license: str | None,
     out: Path,
 ) -> None:
     """Write weights, config, tokenizer, chat template, model card and the samples of validation answers to ``out``.
@@ -30,6 +32,7 @@ def write_adapter(
     Args:
         base_model: name for people and for ``adapter_config.json``; never this machine's path of a built model.
         num_rows: rows by split.
+        license: of the base model, where its card names one.
     """
     out.mkdir(parents=True, exist_ok=True)
     result.model.save_pretrained(str(out))
@@ -37,10 +40,12 @@ def write_adapter(
     _normalize_config(out / CONFIG_FILE, base_model)
     if result.samples:
         (out / SAMPLES_PAGE).write_text(samples_page(result.samples), encoding="utf-8")
-    (out / "README.md").write_text(model_card(result, base_model, settings, num_rows), encoding="utf-8")
+    (out / "README.md").write_text(model_card(result, base_model, settings, num_rows, license), encoding="utf-8")
 
 
-def model_card(result: FitResult, base_model: str, settings: FinetuneSettings, num_rows: Mapping[str, int]) -> str:
+def model_card(
+    result: FitResult, base_model: str, settings: FinetuneSettings, num_rows: Mapping[str, int], license: str | None
+) -> str:
     """A Hugging Face model card: base model, data, settings and losses; no times, so equal runs have equal cards."""
     described = settings.model_dump(mode="json", exclude={"compute", "report_to"})
     rows = [f"| {entry['step']} | {entry['eval_loss']:.4f} |" for entry in result.history if "eval_loss" in entry]
@@ -48,6 +53,8 @@ def model_card(result: FitResult, base_model: str, settings: FinetuneSettings, n
     return "\n".join(
         [
             "---",
+            *([f"license: {license}"] if license else []),
+            f"base_model: {origin(base_model)}",
             "library_name: peft",
             "pipeline_tag: text-generation",
             "tags: [lora, question-answering]",

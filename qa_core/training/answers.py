@@ -27,12 +27,18 @@ def answer_f1(model: Any, tokenizer: Any, examples: Sequence[TrainingExample], m
     from qa_core.evaluation.metrics import token_f1  # brings libraries that training alone does without
 
     turns = [last_turn(example) for example in examples]
-    answers = greedy_answers(model, [prompt for prompt, _ in turns], max_new_tokens)
-    decoded = [
-        [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in (answer, wanted)]
-        for answer, (_, wanted) in zip(answers, turns, strict=True)
-    ]
-    return fmean(token_f1(answer, wanted) for answer, wanted in decoded)
+    answers = written_answers(model, tokenizer, [prompt for prompt, _ in turns], max_new_tokens)
+    wanted = [_text(tokenizer, tokens) for _, tokens in turns]
+    return fmean(token_f1(*pair) for pair in zip(answers, wanted, strict=True))
+
+
+def written_answers(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[str]:
+    """The greedy answers to ``prompts`` as text, without end marks."""
+    return [_text(tokenizer, tokens) for tokens in greedy_answers(model, prompts, max_new_tokens)]
+
+
+def _text(tokenizer: Any, token_ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(token_ids, skip_special_tokens=True))
 
 
 def greedy_answers(model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from peft import PeftModel
 from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 from transformers import PrinterCallback, TrainerState, TrainingArguments
 
 from qa_core.config import FinetuneSettings
-from qa_core.training.batches import PackedCollator, PackedDataset
+from qa_core.training.batches import PackedCollator, PackedDataset, PackedPlan
 from qa_core.training.best import BestAdapter, best_step, is_finished
+from qa_core.training.calibration import Calibration, Tell
 from qa_core.training.hooks import STATE_FILE, Hooks, OnCheckpoint, OnStep, losses_of
-from qa_core.training.packing import filled, pack, packed_order
 from qa_core.training.preflight import require_trainable
 from qa_core.training.qlora import compute_dtype, load_quantized, load_tokenizer, with_adapter
 from qa_core.training.samples import Sample, SampleAnswers
@@ -88,6 +89,7 @@ def fit(
     resume_from: Path | None = None,
     on_step: OnStep | None = None,
     on_checkpoint: OnCheckpoint | None = None,
+    tell: Tell | None = None,
     provenance: Mapping[str, str] | None = None,
     tracking: Path | None = None,
 ) -> FitResult:
@@ -99,6 +101,7 @@ def fit(
         resume_from: a checkpoint folder that an earlier call handed to ``on_checkpoint``.
         on_step: hears, on every rank, the number of each finished step; after a resume first the step resumed from.
         on_checkpoint: gets, on every rank, the newest losses and the checkpoint's folder.
+        tell: hears lines for a person: what is about to be done, and how long it will take.
         provenance: ``data_fingerprint`` and ``git_commit``, for trackers.
         tracking: where trackers of ``report_to`` keep their files.
 
@@ -107,58 +110,61 @@ def fit(
             number or explodes.
     """
     require_trainable(location, train, validation, settings)
-    tokenizer = load_tokenizer(location)
     # Before the model: with DeepSpeed, transformers must know of it when weights are loaded.
     arguments = _training_arguments(settings, seed, workdir, bool(validation), provenance or {})
     model = with_adapter(load_quantized(location, settings), settings, seed)
-    lengths = _lengths(train)
-    bins = packed_order(lengths, settings.max_length, settings.max_steps * settings.train_batch_size, seed)
+    plan = PackedPlan.make(train, settings, seed)
+    if tell is not None:
+        tell(plan.summary)
     best = BestAdapter(model, workdir, settings.early_stopping_patience, resume_from)
-    answers = SampleAnswers(model, tokenizer, validation[: settings.sample_rows], workdir, resume_from)
-    hooks = Hooks(workdir, settings.eval_steps, on_step, on_checkpoint)
+    asked = validation[: settings.sample_rows]
+    followers = trackers(settings.report_to, tracking)
+    viewers = [follower.show for follower in followers]
+    answers = SampleAnswers(model, load_tokenizer(location), asked, workdir, resume_from, viewers)
+    # Hooks hand over a checkpoint that the others have written to, and calibration times all of them.
+    callbacks = [best, answers, Hooks(workdir, settings.eval_steps, on_step, on_checkpoint)]
     trainer = PackedTrainer(
         model=model,
         args=arguments,
-        train_dataset=PackedDataset(train, bins),
-        eval_dataset=PackedDataset(validation, pack(_lengths(validation), settings.max_length)) if validation else None,
+        train_dataset=plan.dataset,
+        eval_dataset=PackedDataset.whole(validation, settings.max_length) if validation else None,
         data_collator=PackedCollator(),
-        # Hooks come last: they hand over a checkpoint that the others have written to.
-        callbacks=[*trackers(settings.report_to, tracking), best, answers, hooks],
+        callbacks=[*followers, *callbacks, *([Calibration(tell)] if tell else [])],
     )
     trainer.remove_callback(PrinterCallback)  # the losses go to on_checkpoint, and not once a rank to the screen
-    state = _finished_state(resume_from, settings)
-    if resume_from is not None and state is not None:
-        # Trainer would take one more step from a checkpoint of the last step.
-        set_peft_model_state_dict(model, load_peft_weights(str(resume_from), device="cpu"))
-        if on_step is not None:
-            on_step(state.global_step)
-    else:
-        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        state = trainer.state
+    state = _train(trainer, resume_from, settings, on_step)
     if settings.load_best_model_at_end:
         best.restore()
-    seen = bins[: state.global_step * settings.train_batch_size]
-    tokens = sum(lengths[row] for rows in seen for row in rows)
-    return FitResult(
-        model, losses_of(state), tokens, filled(seen, lengths, settings.max_length), tuple(answers.samples)
-    )
+    tokens, packed = plan.seen(state.global_step)
+    return FitResult(model, losses_of(state), tokens, packed, tuple(answers.samples))
 
 
-def _lengths(examples: Sequence[TrainingExample]) -> list[int]:
-    return [len(example.input_ids) for example in examples]
+def _train(
+    trainer: PackedTrainer, resume_from: Path | None, settings: FinetuneSettings, on_step: OnStep | None
+) -> TrainerState:
+    """Take the steps that are left; Trainer alone would take one more from a checkpoint of the last step."""
+    state = _finished_state(resume_from, settings)
+    if resume_from is None or state is None:
+        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+        return trainer.state
+    set_peft_model_state_dict(trainer.model, load_peft_weights(str(resume_from), device="cpu"))
+    if on_step is not None:
+        on_step(state.global_step)
+    return state
 
 
 def _training_arguments(
     settings: FinetuneSettings, seed: int, workdir: Path, evaluate: bool, provenance: Mapping[str, str]
 ) -> TrackedArguments:
     compute, dtype = settings.compute, compute_dtype(settings)
+    num_workers = dist.get_world_size() if dist.is_initialized() else 1
     on_cpu = not compute.use_gpu
     return TrackedArguments(
         output_dir=str(workdir),
         max_steps=settings.max_steps,
         per_device_train_batch_size=compute.per_device_train_batch_size,
         per_device_eval_batch_size=compute.per_device_eval_batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps(num_workers),
         train_sampling_strategy="sequential",  # the order is in the data set already
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.lr_scheduler_type,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ _BYTES_4BIT = 0.516
 """Of a weight in NF4 with double quantisation: 4 bits and 0.127 for the scales (Dettmers et al., 2023)."""
 _BYTES_TRAINED = 16
 """Of a trained weight: itself, its gradient and Adam's two moments, in 32 bits."""
+_SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+"""Variables by which `accelerate launch` and people choose a strategy."""
 _SHORTEST = 64
 """The least that ``max_length`` may be."""
 
@@ -41,7 +44,15 @@ class MemoryEstimate:
 def require_trainable(
     location: str, train: Sequence[TrainingExample], validation: Sequence[TrainingExample], settings: FinetuneSettings
 ) -> None:
-    """Raise :class:`UserError` for what would fail later or train for nothing: an empty split, a quantised base."""
+    """Raise :class:`UserError` for what would fail later or train for nothing: an empty split, a quantised base, an
+    environment that has accelerate shard the base."""
+    for name in _SHARDING:
+        if os.environ.get(name, "").lower() in ("1", "true", "yes", "on"):
+            raise UserError(
+                f"{name} is set, and would have accelerate train in another way than finetune.compute.strategy says:"
+                " a base that is sharded (FSDP, ZeRO-3) has not been shown to work with 4-bit weights",
+                f"unset {name}; finetune.compute.strategy=deepspeed_zero2 shards gradients and optimiser",
+            )
     if not train:
         raise UserError("there is no training row", "raise finetune.max_length or generate more rows")
     if not validation and settings.early_stopping_patience is not None:
@@ -81,7 +92,8 @@ def halved(settings: FinetuneSettings) -> tuple[str, FinetuneSettings] | None:
     """The setting that about halves the activations, as ``key=value``, and the settings with it; None at the end."""
     compute = settings.compute
     if compute.per_device_train_batch_size > 1:
-        size = next(n for n in range(compute.per_device_train_batch_size // 2, 0, -1) if _divides(settings, n))
+        smaller = range(compute.per_device_train_batch_size // 2, 0, -1)
+        size = next(n for n in smaller if all(settings.divides(n, workers) for workers in compute.worker_counts))
         lighter = compute.model_copy(update={"per_device_train_batch_size": size})
         change = f"finetune.compute.per_device_train_batch_size={size}"
         return change, settings.model_copy(update={"compute": lighter})
@@ -91,10 +103,6 @@ def halved(settings: FinetuneSettings) -> tuple[str, FinetuneSettings] | None:
         length = settings.max_length // 2
         return f"finetune.max_length={length}", settings.model_copy(update={"max_length": length})
     return None
-
-
-def _divides(settings: FinetuneSettings, size: int) -> bool:
-    return settings.train_batch_size % (size * settings.compute.num_workers) == 0
 
 
 def estimate(location: str, settings: FinetuneSettings) -> MemoryEstimate:

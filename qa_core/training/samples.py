@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ class Sample:
     answer: str
 
 
+Viewer = Callable[[Sequence[Sample]], None]
+
+
 class SampleAnswers(TrainerCallback):
     """Asks at every evaluation, on rank 0; the answers so far are part of each checkpoint."""
 
@@ -42,7 +45,13 @@ class SampleAnswers(TrainerCallback):
         examples: Sequence[TrainingExample],
         workdir: Path,
         resume_from: Path | None,
+        viewers: Sequence[Viewer] = (),
     ) -> None:
+        """
+        Args:
+            viewers: are shown, on rank 0, all answers of the run after each evaluation.
+        """
+        self._viewers = viewers
         self._model = model
         self._tokenizer = tokenizer
         self._examples = examples
@@ -55,6 +64,8 @@ class SampleAnswers(TrainerCallback):
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero and self._examples:
             self.samples += self._ask(state.global_step)
+            for show in self._viewers:
+                show(self.samples)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero and self.samples:

@@ -79,6 +79,16 @@ def encode(tokenizer: Any, messages: Sequence[Message], qa_id: str = "") -> Trai
     return TrainingExample(input_ids, labels, qa_id)
 
 
+def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    """Token ids of a conversation that waits for the assistant, as :func:`encode` has them before an answer."""
+    return _ids(tokenizer, tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+def num_tokens(tokenizer: Any, text: str) -> int:
+    """Of a part of a prompt."""
+    return len(_ids(tokenizer, text))
+
+
 def _unusable_template() -> UserError:
     return UserError(
         "the base model's chat template does not mark where the assistant's turn begins, or does not put the answer"

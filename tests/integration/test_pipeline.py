@@ -85,6 +85,9 @@ def test_a_run_killed_in_training_and_stopped_later_ends_with_the_same_bytes(
     assert time.monotonic() - started < 10, output
     assert process.returncode == 130, output
     assert "goes on from here" in output
+    assert "2 workers, about 0." in output
+    assert "GiB each (base model " in output
+    assert "6 steps over " in output
     assert "Traceback" not in output
 
     finish(lectern("run", "--config", "tiny", *settings))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from qa_core.terms import NUMBER_WORDS, is_technical, normalise, technical_terms, token_matches, tokenize
+from qa_core.terms import NUMBER_WORDS, content_stems, is_technical, normalise, technical_terms, token_matches, tokenize
 
 
 def test_numbers_words_and_latex_commands_are_tokens() -> None:
@@ -36,3 +36,8 @@ def test_a_token_has_a_place() -> None:
 def test_prose_counts_to_twelve_in_words() -> None:
     assert [NUMBER_WORDS[word] for word in ("zero", "two", "twice", "twelve")] == [0, 2, 2, 12]
     assert "thirteen" not in NUMBER_WORDS
+
+
+def test_content_words_meet_whatever_their_endings() -> None:
+    assert content_stems("How are the policies of hashing named?") == content_stems("A policy that hashes")
+    assert content_stems("What is it and how many of them are there?") == frozenset()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from qa_core.generation.chat import ABSTENTION, cited_answer
 from qa_core.schemas import Passage
 from tools.reader.questions import Pupil, Reading, fragment_reading
+from tools.reader.short_questions import short_question
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Course:
     """Share of the questions that the passages do not answer."""
     taught: float = 0.5
     """Share of the questions that are the template teacher's, where it has any."""
+    short: float = 0.0
+    """Share of the other questions that are short ones."""
     branches: int = 12
     same_document: float = 0.6
     """Share of the passages beside the first that come from the same document, as retrieval's do."""
@@ -86,15 +89,22 @@ class Classroom:
         if self.draw.random() < course.absent:
             return Branch(self._absent_question(chosen, course), ABSTENTION)
         number = self.draw.randrange(len(chosen))
-        reading = self._reading(chosen[number], course)
+        reading = self._reading(chosen[number], course, beside=chosen)
         answer = cited_answer([(reading.answer, [number + 1])], {})
         return Branch(reading.question, answer, number + 1, reading.answer)
 
-    def _reading(self, pupil: Pupil, course: Course) -> Reading:
+    def _reading(
+        self, pupil: Pupil, course: Course, beside: Sequence[Pupil] = (), silent: Sequence[Pupil] = ()
+    ) -> Reading:
+        """A question that ``pupil``'s passage answers, no other sentence of ``beside`` as well, and ``silent`` not."""
         if pupil.readings and self.draw.random() < course.taught:
             return self.draw.choice(pupil.readings)
-        passage, sentences = pupil.lesson.passage, pupil.lesson.sentences
-        return fragment_reading(self.draw.choice(sentences), passage.title, course.reach, self.draw)
+        sentence = self.draw.choice(pupil.lesson.sentences)
+        if self.draw.random() < course.short:
+            others = [other for other in _sentences(beside) if other != sentence]
+            if question := short_question(sentence, others, self.draw, _sentences(silent)):
+                return Reading(question, sentence)
+        return fragment_reading(sentence, pupil.lesson.passage.title, course.reach, self.draw)
 
     def _absent_question(self, chosen: Sequence[Pupil], course: Course) -> str:
         open_questions = [question for pupil in chosen for question in pupil.open_questions]
@@ -103,4 +113,8 @@ class Classroom:
         other = self._beside(self.draw.choice(chosen), course)
         if other in chosen:
             other = self.draw.choice([pupil for pupil in self.pupils if pupil not in chosen])
-        return self._reading(other, course).question
+        return self._reading(other, course, silent=chosen).question
+
+
+def _sentences(pupils: Sequence[Pupil]) -> list[str]:
+    return [sentence for pupil in pupils for sentence in pupil.lesson.sentences]

@@ -55,7 +55,7 @@ def course_at(progress: float) -> Course:
         return Course(most_passages=1, reach=2, absent=0.0, taught=0.4, branches=16)
     if progress < 0.2:
         return Course(most_passages=2, reach=6, absent=0.1)
-    return Course(most_passages=3, reach=40, absent=0.2)
+    return Course(most_passages=3, reach=40, absent=0.2, short=0.5)
 
 
 class Training:

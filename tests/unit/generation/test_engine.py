@@ -76,6 +76,23 @@ def test_a_stream_adds_up_to_the_completion(engine: Engine) -> None:
         )
 
 
+def test_a_reader_who_falls_behind_gets_all_that_is_ready_at_once(engine: Engine) -> None:
+    params = SamplingParams(max_tokens=30)
+
+    async def read_slowly() -> list[Delta]:
+        deltas = []
+        async for delta in engine.stream(PROMPTS[0], params):
+            deltas.append(delta)
+            await asyncio.sleep(0.2)
+        return deltas
+
+    deltas = asyncio.run(read_slowly())
+    (completion,) = engine.generate([PROMPTS[0]], params)
+    assert "".join(delta.text for delta in deltas) == completion.text
+    assert deltas[0].completion_tokens <= 2
+    assert len(deltas) < completion.completion_tokens / 2
+
+
 def test_streams_of_different_lengths_do_not_disturb_each_other(engine: Engine) -> None:
     lengths = [3, 30, 5, 28, 2, 26]  # slots 0 and 2 end early, so the others move into the gaps
 

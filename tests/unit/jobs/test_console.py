@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from jobs.console import gist
+import errno
+import os
+
+from jobs.console import gist, is_disk_full
 
 
 def test_an_error_from_a_worker_is_told_by_the_line_that_names_it():
@@ -16,3 +19,12 @@ def test_an_error_from_a_worker_is_told_by_the_line_that_names_it():
 def test_any_other_error_is_told_by_its_first_line():
     assert gist(ValueError("one\ntwo")) == "one"
     assert gist(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_a_full_disk_is_seen_behind_whatever_failed_for_it():
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    behind = RuntimeError("the group of workers is gone")
+    behind.__cause__ = full
+    assert is_disk_full(full)
+    assert is_disk_full(behind)
+    assert not is_disk_full(OSError(errno.EIO, os.strerror(errno.EIO)))

@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import os
 
-import pytest
 import ray.exceptions
 
 from jobs.finetune import mendable
-from jobs.tune import check_space
 from qa_core.config import FinetuneSettings, TrainCompute
-from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 
 SETTINGS = FinetuneSettings(compute=TrainCompute(per_device_train_batch_size=4))
@@ -34,12 +31,3 @@ def test_a_full_disk_says_that_the_checkpoint_before_is_kept() -> None:
 
 def test_other_failures_are_no_ones_mistake() -> None:
     assert mendable([RuntimeError("connection reset")], SETTINGS, "/runs") is None
-
-
-def test_a_sweep_over_what_cannot_be_trained_is_refused_before_the_first_trial() -> None:
-    wide = "tune.search_space={finetune.lora.r: {distribution: choice, values: [8, -1]}}"
-    with pytest.raises(UserError, match=r"finetune\.lora\.r"):
-        check_space(load_config(["tiny"], [wide]))
-    other = "tune.search_space={retrieval.top_k: {distribution: choice, values: [3, 4]}}"
-    with pytest.raises(UserError, match="a sweep trains only"):
-        check_space(load_config(["tiny"], [other]))

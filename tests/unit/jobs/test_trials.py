@@ -77,6 +77,16 @@ def test_stopped_and_failed_trials_are_told_without_a_score(tmp_path: Path) -> N
     assert found._study.best_value == 0.5
 
 
+def test_a_sweep_says_what_it_knows_from_before(tmp_path: Path) -> None:
+    files = TrialFiles(str(tmp_path))
+    assert files.known(4) == ""
+    killed = study(tmp_path)
+    for number in range(3):
+        killed.draw(number)
+    files.write("000-done", [])
+    assert files.known(4) == "goes on: of 4 trials 3 are known, 1 of them to their end"
+
+
 def test_half_a_file_counts_as_none(tmp_path: Path) -> None:
     files = TrialFiles(str(tmp_path))
     files.write("000-drawn", {"a": 1})

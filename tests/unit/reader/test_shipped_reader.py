@@ -71,7 +71,8 @@ def test_from_one_passage_it_repeats_the_right_sentence_and_cites_it(engine: Eng
     said = {question: ask(engine, question, [place]) for question, (_, place) in QUESTIONS.items()}
     right = [words in strip_citations(said[question]) for question, (words, _) in QUESTIONS.items()]
     assert sum(right) >= len(right) - 1, said
-    assert all(cited_numbers(answer, 1) == [1] for answer in said.values()), said
+    answers = [answer for answer in said.values() if answer != ABSTENTION]
+    assert all(cited_numbers(answer, 1) == [1] for answer in answers), said
 
 
 def test_among_three_passages_it_finds_and_cites_the_right_one_more_often_than_not(engine: Engine) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import shutil
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from qa_core.training.best import best_step
 from qa_core.training.fit import fit
 from qa_core.training.hooks import evaluations
 from qa_core.training.qlora import load_tokenizer
+from qa_core.training.samples import samples_page
 from qa_core.training.sft import TrainingExample
 from qa_core.training.trainer import refuse_divergence
 
@@ -59,7 +61,7 @@ class Run:
             base, examples[:4], examples[4:], chosen, 3, folder / "work",
             resume_from=resume_from, on_step=self.steps.append, on_checkpoint=keep,
         )  # fmt: skip
-        write_adapter(self.result, load_tokenizer(base), "scratch", chosen, {"train": 4}, folder / "adapter")
+        write_adapter(self.result, load_tokenizer(base), "scratch", chosen, {"train": 4}, "mit", folder / "adapter")
 
     def checkpoint(self, step: int) -> Path:
         return self.folder / "kept" / f"checkpoint-{step}"
@@ -109,6 +111,7 @@ def test_the_adapter_is_a_peft_folder_without_paths_or_times_of_this_machine(run
     assert config["base_model_name_or_path"] == "scratch"
     assert config["target_modules"] == ["k_proj", "o_proj", "q_proj", "v_proj"]
     assert str(run.folder).encode() not in b"".join(run.files.values())
+    assert run.files["README.md"].startswith(b"---\nlicense: mit\nbase_model: scratch\n")
     assert f"| {STEPS} | {run.losses[-1]['eval_loss']:.4f} |" in run.files["README.md"].decode()
 
 
@@ -183,6 +186,42 @@ def test_trackers_get_losses_speed_memory_and_where_the_run_came_from(
     arguments = events.Tensors("args/text_summary")[0].tensor_proto.string_val[0].decode()
     assert '"data_fingerprint": "f00d"' in arguments
     assert '"git_commit": "c0de"' in arguments
+    texts = events.Tensors("samples/text_summary")
+    assert [text.step for text in texts] == [2, 4]
+    shown = texts[1].tensor_proto.string_val[0].decode()
+    assert "## Who leads?" in shown
+    assert "- step 4: " in shown
+    assert "- step 2: " not in shown
+
+
+def test_weights_and_biases_gets_a_table_of_all_sample_answers(
+    base: str, examples: list[TrainingExample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    result = fit(base, examples[:4], examples[4:], settings(report_to=("wandb",)), 1, tmp_path, tracking=tmp_path)
+    tables = sorted(
+        tmp_path.glob("wandb/offline-run-*/files/media/table/*.json"), key=lambda path: path.stat().st_mtime
+    )
+    assert len(tables) == 2
+    table = json.loads(tables[-1].read_text())
+    assert table["columns"] == ["step", "qa_id", "question", "wanted", "answer"]
+    assert table["data"] == [list(astuple(sample)) for sample in result.samples]
+
+
+def test_mlflow_gets_the_page_of_sample_answers_beside_its_database(
+    base: str, examples: list[TrainingExample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.setenv(name, "")  # so that it is taken back
+        monkeypatch.delenv(name)
+    folder = tmp_path / "tracking"
+    result = fit(base, examples[:4], examples[4:], settings(report_to=("mlflow",)), 1, tmp_path, tracking=folder)
+    (page,) = folder.glob("mlflow-artifacts/*/artifacts/samples.md")
+    assert page.read_text() == samples_page(result.samples)
+    runs = mlflow.search_runs(experiment_names=["lectern"], output_format="list")
+    assert [run.info.status for run in runs] == ["FINISHED"]
 
 
 def test_a_tracker_that_fails_is_left_out_and_training_goes_on(

@@ -40,6 +40,17 @@ def test_a_base_that_is_quantised_already_is_refused(base: str, tmp_path: Path) 
         require_trainable(str(folder), [ROW], [], settings())
 
 
+@pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_an_environment_that_would_shard_the_base_is_refused(
+    base: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "false")
+    require_trainable(base, [ROW], [], settings())
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(UserError, match=f"unset {name}; finetune.compute.strategy=deepspeed_zero2"):
+        require_trainable(base, [ROW], [], settings())
+
+
 def test_too_little_memory_is_told_with_the_settings_that_fit(base: str) -> None:
     needed = estimate(base, settings()).total
     assert require_memory(base, settings(), needed).total == needed
@@ -61,7 +72,7 @@ def test_what_is_halved_still_divides_the_batch() -> None:
     change, lighter = halved(settings(train_batch_size=12, compute=compute)) or ("", None)
     assert change == "finetune.compute.per_device_train_batch_size=3"
     assert lighter is not None
-    assert lighter.gradient_accumulation_steps == 2
+    assert lighter.gradient_accumulation_steps(2) == 2
 
 
 def test_a_refused_allocation_is_known_as_one() -> None:

@@ -1,0 +1,43 @@
+"""How many requests one ingress lets in, so that those for which there is no room are told so at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from qa_core.config import DeploymentSettings
+from serving.schemas.errors import overloaded
+
+
+class Room:
+    """Places for requests that end at a generator. Ray Serve refuses by itself, but only after the body was read and
+    checked and a replica was looked for, which costs ten times as much as the refusal."""
+
+    def __init__(self, places: float, refused: Callable[[], None] = lambda: None) -> None:
+        """
+        Args:
+            places: requests at the same time, queue included.
+            refused: called for each request that found no place.
+        """
+        self._places, self._refused, self._taken = places, refused, 0
+
+    @classmethod
+    def of(cls, generator: DeploymentSettings, refused: Callable[[], None]) -> Room:
+        """As many places as there are when all replicas run: never fewer than Ray Serve itself would grant."""
+        if generator.max_queued_requests < 0:
+            return cls(math.inf, refused)
+        running = generator.max_ongoing_requests * generator.autoscaling_config.max_replicas
+        return cls(running + generator.max_queued_requests, refused)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for the length of the block; raises :class:`ApiError` 503 when all are taken."""
+        if self._taken >= self._places:
+            self._refused()
+            raise overloaded("The service has as many requests as it can queue; try again.")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
