@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 
 from starlette.types import Message, Receive
 
@@ -19,21 +20,33 @@ class BoundedBody:
     def __init__(self, receive: Receive, max_bytes: int, seconds: float) -> None:
         self._receive, self._max_bytes, self._seconds = receive, max_bytes, seconds
         self._until = time.monotonic() + seconds
-        self._received, self._whole = 0, False
+        self._received, self._complete = 0, False
+        self._read: deque[Message] = deque()
+        """What :meth:`whole` has read and nobody has received."""
         self.refused: ApiError | None = None
         """Why the rest was not read. Whatever a route makes of the half, this is the answer."""
 
+    async def whole(self) -> None:
+        """Wait until all of it is there; raises :class:`ApiError` 413 or 408."""
+        while not self._complete:
+            self._read.append(await self._next())
+
     async def receive(self) -> Message:
         """The next part; raises :class:`ApiError` 413 or 408."""
-        if self._whole:
+        if self._read:
+            return self._read.popleft()
+        if self._complete:
             return await self._receive()  # what follows is the client going away, at any time
+        return await self._next()
+
+    async def _next(self) -> Message:
         try:
             message = await asyncio.wait_for(self._receive(), self._until - time.monotonic())
         except TimeoutError:
             self.refused = invalid_request(f"The body did not come within {self._seconds:g} s.", status=408)
             raise self.refused from None
         self._received += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        self._complete = not message.get("more_body", False)
         if self._received > self._max_bytes:
             self.refused = too_large(self._max_bytes)
             raise self.refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -47,17 +47,19 @@ class Guard:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         else:
+            body = BoundedBody(receive, self._max_body_bytes, self._body_timeout_s)
             with ExitStack() as held:
                 try:
                     self._check(scope)
-                    held.enter_context(self._place(scope["path"]))
+                    if self._room and scope["path"] in GENERATING:
+                        with self._room.place():  # none: refused before the body is read
+                            pass
+                        await body.whole()  # who sends a byte at a time must not hold a place meanwhile
+                        held.enter_context(self._room.place())
                 except ApiError as error:
                     await refusal(error)(scope, receive, send)
                 else:
-                    await self._pass_on(scope, receive, send)
-
-    def _place(self, path: str) -> AbstractContextManager[None]:
-        return self._room.place() if self._room and path in GENERATING else nullcontext()
+                    await self._pass_on(scope, body, send)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -87,9 +89,8 @@ class Guard:
         if self._rate is not None and (seconds := self._rate.wait(holder or "")):
             raise rate_limited(self._rate.per_minute, seconds)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: Scope, body: BoundedBody, send: Send) -> None:
         """The body is bounded as it comes; whatever the routes say to one that was cut, the answer is why it was."""
-        body = BoundedBody(receive, self._max_body_bytes, self._body_timeout_s)
 
         async def told(message: Message) -> None:
             if body.refused is None:
@@ -101,7 +102,7 @@ class Guard:
             if body.refused is None:
                 raise
         if body.refused is not None:
-            await refusal(body.refused)(scope, receive, send)
+            await refusal(body.refused)(scope, body.receive, send)
 
     def _knows(self, name: str) -> bool:
         return name in self._hosts or is_loopback(name)

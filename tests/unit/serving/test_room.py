@@ -65,11 +65,12 @@ async def status_of(guard: Guard, path: str) -> tuple[int, bool]:
 
 
 def test_a_full_service_refuses_before_the_body_is_read_and_still_answers_probes() -> None:
-    leave = asyncio.Event()
+    entered, leave = asyncio.Event(), asyncio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         if scope["path"] == CHAT:
+            entered.set()
             await leave.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -77,9 +78,34 @@ def test_a_full_service_refuses_before_the_body_is_read_and_still_answers_probes
     async def ask() -> list[tuple[int, bool]]:
         guard = Guard(slow, hosts=[], max_body_bytes=1000, body_timeout_s=5, room=Room(1))
         first = asyncio.create_task(status_of(guard, CHAT))
-        await asyncio.sleep(0)
+        await entered.wait()
         seen = [await status_of(guard, CHAT), await status_of(guard, HEALTH)]
         leave.set()
         return [*seen, await first, await status_of(guard, CHAT)]
 
     assert asyncio.run(ask()) == [(503, False), (200, True), (200, True), (200, True)]
+
+
+def test_whoever_sends_a_byte_at_a_time_holds_no_place() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["body"] == b"{}"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def trickle() -> dict[str, Any]:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def nothing(message: Any) -> None:
+        pass
+
+    async def ask() -> tuple[int, bool]:
+        guard = Guard(app, hosts=[], max_body_bytes=1000, body_timeout_s=0.3, room=Room(1))
+        scope = {"type": "http", "path": CHAT, "client": ("127.0.0.1", 1), "headers": [(b"host", b"localhost")]}
+        slow = asyncio.create_task(guard(scope, trickle, nothing))
+        await asyncio.sleep(0.05)
+        answered = await status_of(guard, CHAT)
+        await slow
+        return answered
+
+    assert asyncio.run(ask()) == (200, True)
