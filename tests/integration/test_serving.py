@@ -61,7 +61,7 @@ def test_a_stream_holds_the_same_answer_and_ends_with_citations_and_usage(servic
         model="lectern-rag", messages=QUESTION, temperature=0, stream=True, stream_options={"include_usage": True}
     )
     *parts, last, bill = stream
-    assert len(parts) > 5
+    assert len(parts) > 5, (whole, last, bill)
     assert parts[0].choices[0].delta.role == "assistant"
     assert "".join(part.choices[0].delta.content or "" for part in [*parts, last]) == whole.choices[0].message.content
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason
