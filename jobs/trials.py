@@ -45,6 +45,14 @@ class TrialFiles:
         with filesystem.open_output_stream(f"{path}/{name}.json") as stream:
             stream.write(json.dumps(value).encode())
 
+    def outcome(self, number: int) -> Any:
+        """What trial ``number`` reported, or one before it that drew the same: on the same compute settings it would
+        report the same. None when neither has ended."""
+        drawn = self.read(f"{number:03d}-drawn")
+        alike = (other for other in range(number) if self.read(f"{other:03d}-drawn") == drawn)
+        ended = (self.read(f"{trial:03d}-done") for trial in (number, *alike))
+        return next((told for told in ended if told is not None), None)
+
     def known(self, num_trials: int) -> str:
         """What is known of earlier runs of the sweep, for a person; empty for a new one."""
         done, drawn = (

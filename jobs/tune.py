@@ -22,7 +22,8 @@ from jobs.corpora import Corpus, chunking_key, make_corpora
 from jobs.finetune import train
 from jobs.progress import Counter
 from jobs.ray_session import interruptible
-from jobs.search_space import check_space, most_steps, trial_config
+from jobs.scheduling import make_scheduler
+from jobs.search_space import check_space, trial_config
 from jobs.stages import StageContext, StageOutcome
 from jobs.train_worker import PLACEMENT_GROUP, TrainingJob
 from jobs.trials import SweepStudy, TrialFiles
@@ -90,18 +91,8 @@ def overlay(best: Mapping[str, Any], num_trials: int) -> str:
 
 def _tuner(job: TrainingJob, corpora: Mapping[str, Corpus], scratch: str, counter: Counter) -> Tuner:
     from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
 
     settings = job.config.tune
-    reports = -(-most_steps(settings) // settings.eval_steps)
-    scheduler = ASHAScheduler(
-        metric="eval_loss",
-        mode="min",
-        # More than there are, the score included: a trial that runs to its end is left to end by itself.
-        max_t=reports + 2,
-        grace_period=min(settings.grace_period, reports),
-        reduction_factor=settings.reduction_factor,
-    )
 
     def trial(config: dict[str, Any]) -> None:
         number, draw = config["trial"]["number"], config["trial"]["parameters"]
@@ -115,7 +106,7 @@ def _tuner(job: TrainingJob, corpora: Mapping[str, Corpus], scratch: str, counte
         tune_config=tune.TuneConfig(
             num_samples=settings.num_samples,
             search_alg=_searcher(job.config, scratch),
-            scheduler=scheduler,
+            scheduler=make_scheduler(settings),
             max_concurrent_trials=settings.compute.max_concurrent_trials,
         ),
         run_config=tune.RunConfig(name="sweep", storage_path=scratch, verbose=0, callbacks=[_on_trial_end(counter)]),
@@ -128,7 +119,7 @@ def _run_trial(job: TrainingJob, number: str, scratch: str) -> None:
     from ray.tune.integration.ray_train import TuneReportCallback
 
     files = TrialFiles(f"{scratch}/trials")
-    told = files.read(f"{number}-done")
+    told = files.outcome(int(number))
     if told is None:
         outcome: StageOutcome = train(job, f"trial-{number}", scratch, callbacks=[TuneReportCallback()])
         told = outcome.metrics["evaluations"]

@@ -77,6 +77,18 @@ def test_stopped_and_failed_trials_are_told_without_a_score(tmp_path: Path) -> N
     assert found._study.best_value == 0.5
 
 
+def test_a_trial_that_drew_what_another_did_reports_what_that_one_reported(tmp_path: Path) -> None:
+    files = TrialFiles(str(tmp_path))
+    for number, rate in enumerate((1e-4, 2e-4, 1e-4, 1e-4)):
+        files.write(f"{number:03d}-drawn", {"finetune.learning_rate": rate})
+    assert files.outcome(2) is None
+    files.write("000-done", [{"eval_loss": 2.0}])
+    assert files.outcome(2) == [{"eval_loss": 2.0}]
+    assert files.outcome(1) is None
+    files.write("003-done", [{"eval_loss": 2.5}])
+    assert files.outcome(3) == [{"eval_loss": 2.5}]
+
+
 def test_a_sweep_says_what_it_knows_from_before(tmp_path: Path) -> None:
     files = TrialFiles(str(tmp_path))
     assert files.known(4) == ""
