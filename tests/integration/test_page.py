@@ -20,7 +20,7 @@ pytestmark = [
 
 KEY = "a-key-of-enough-characters"
 DENIED = "Consistent hashing does not move a small share of the keys when a node joins the ring."
-DENIAL = f"It was said before. {DENIED}"
+DENIAL = f"Our tests ran for a week on nine machines. {DENIED}"
 QUESTION = "Which keys does consistent hashing move when a node joins the ring?"
 SHOWN = (
     "[...document.querySelectorAll('mark')].every((mark) => { const box = mark.getBoundingClientRect();"
@@ -127,7 +127,7 @@ def test_papers_that_disagree_are_shown_and_the_sentence_marked_in_its_paper(
     page.click(f".conflicts p:nth-of-type({place}) button")
     wait_until(lambda: page.text("mark") != "", lambda: "no paper was opened")
     assert page.text("mark") == DENIED
-    assert "It was said before." in page.text("#paper-text")
+    assert "Our tests ran for a week" in page.text("#paper-text")
 
 
 def test_both_answers_fit_on_a_phone_in_the_dark(
