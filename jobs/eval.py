@@ -40,11 +40,11 @@ def run(context: StageContext) -> StageOutcome:
     models = 1 + len(config.eval.compare)
     total = _num_questions(inputs["qa"], config.eval) * len(config.eval.modes) * models
     with context.progress.track("answers", total) as counter:
-        metrics = on_cluster(
+        metrics, table = on_cluster(
             _evaluate, config, inputs, context.outputs["eval"], context.scratch, counter,
             num_cpus=config.eval.compute.num_cpus, num_gpus=config.eval.compute.num_gpus,
         )  # fmt: skip
-    return StageOutcome(num_rows={"eval": total}, rejected={}, metrics=metrics)
+    return StageOutcome(num_rows={"eval": total}, rejected={}, metrics=metrics, table=table)
 
 
 def _num_questions(qa: Artifact, settings: EvalSettings) -> int:
@@ -65,8 +65,8 @@ def _test_rows(qa: Artifact, settings: EvalSettings) -> list[Row]:
 
 def _evaluate(
     config: LecternConfig, inputs: dict[str, Artifact], output: Artifact, scratch: str, counter: Counter
-) -> dict[str, Any]:
-    """Write the artifact; returns the headline figures and the speed."""
+) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+    """Write the artifact; returns the headline figures with the speed, and what each part adds."""
     from qa_core.evaluation.report import write_report
     from qa_core.evaluation.summary import summarise
 
@@ -85,7 +85,7 @@ def _evaluate(
         pq.write_table(pa.Table.from_pylist(predictions, schema=PREDICTIONS), folder / "predictions.parquet")
         (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         write_report(summary, predictions, _passages(inputs["chunks"], predictions), folder)
-    return {**_headlines(summary), "tokens_per_second": round(speed, 1)}
+    return {**_headlines(summary), "tokens_per_second": round(speed, 1)}, _added(summary)
 
 
 def _retriever(config: LecternConfig, inputs: dict[str, Artifact]) -> Retriever | None:
@@ -161,7 +161,19 @@ def _headlines(summary: dict[str, Any]) -> dict[str, Any]:
     if "retrieval" in summary:
         recall = f"recall@{summary['top_k']}"
         figures[recall] = summary["retrieval"][recall]["value"]
-    for part in summary.get("parts", ()):
-        if part["part"] == "tuning" and part["with"] == {"model": SERVED, "mode": "rag"}:
-            figures["tuning_adds"] = part["f1"]["value"]
     return figures
+
+
+def _added(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What tuning, 4 bits and retrieval add to the served model's F1, in points, with the interval over papers."""
+    rows = []
+    for part in summary.get("parts", ()):
+        if part["with"] == {"model": SERVED, "mode": "rag"}:
+            verb, f1 = "add" if part["part"] == "4 bits" else "adds", part["f1"]
+            interval = f"{summary['confidence']:.0%} interval {_points(f1['low'])} to {_points(f1['high'])}"
+            rows.append((f"{part['part']} {verb}", _points(f1["value"]), f"F1 points  {interval}"))
+    return rows
+
+
+def _points(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:+.1f}"

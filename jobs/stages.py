@@ -211,7 +211,7 @@ PIPELINE: tuple[Stage, ...] = (
         ("qa", "chunks", "index", "gguf", "base", "adapter"), ("eval",),
         _evaluating,
         "Measure answers on the test split.",
-        ("f1_standalone", "f1_rag", "tuning_adds", "recall@3", "tokens_per_second"),
+        ("f1_standalone", "f1_rag", "recall@3", "tokens_per_second"),
     ),
 )  # fmt: skip
 """What `lectern run` runs."""

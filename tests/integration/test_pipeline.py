@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -90,7 +91,8 @@ def test_a_run_killed_in_training_and_stopped_later_ends_with_the_same_bytes(
     assert "6 steps over " in output
     assert "Traceback" not in output
 
-    finish(lectern("run", "--config", "tiny", *settings))
+    output = finish(lectern("run", "--config", "tiny", *settings))
+    assert re.search(r"retrieval adds +\S+ +F1 points +95% interval", output), output
     assert content_hashes(run) == content_hashes(reference)
 
 
