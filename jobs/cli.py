@@ -25,7 +25,7 @@ USER_MISTAKE = 2
 app = typer.Typer(
     name="lectern",
     help="A folder of technical papers in, a tuned, quantised, retrieval-backed model with cited answers out.",
-    epilog="Example: lectern run --config tiny   then   lectern ask --config tiny 'What is a quorum?'",
+    epilog="Example: lectern run --config tiny   then   lectern ask --config tiny 'What is a hedged request?'",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -107,7 +107,7 @@ def ask(
 
     Uses the service of `lectern serve` when one is running, and the model in this process otherwise.
 
-    Example: lectern ask --config tiny "What is a quorum?"
+    Example: lectern ask --config tiny "What is a hedged request?"
     """
     from jobs.ask import ask_and_print
 

@@ -135,7 +135,7 @@ def welcome(settings: ServeSettings) -> str:
     host = f"[{name}]" if ":" in name else name
     url = f"http://{host}:{settings.port}"
     name, rag = settings.model_name, f"{settings.model_name}-rag"
-    body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a quorum?"}}]}}'
+    body = f'{{"model": "{rag}", "messages": [{{"role": "user", "content": "What is a hedged request?"}}]}}'
     key = " -H 'Authorization: Bearer KEY'" if settings.api_keys_file else ""
     adapters = "".join(
         f"          {each}, {each}-rag  under the adapter {path}\n" for each, path in settings.adapters.items()
