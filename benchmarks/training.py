@@ -1,7 +1,7 @@
 """The training loop beside TRL's SFTTrainer, and inside Ray Train beside itself run plainly.
 
     pip install -e ".[bench]"
-    python -m benchmarks.training [trl | ray] [--rounds 3] [--steps 8] [--ray-steps 60]
+    python -m benchmarks.training [trl | ray] [--rounds 3] [--steps 8] [--ray-steps 80]
     python -m benchmarks.training --device cuda          one GPU, a random model of Qwen2.5-3B's shape, our loop alone
 
 A small Qwen2 with random weights in NF4, the same rows, adapters, batches and threads; each run is a process of its
@@ -10,7 +10,8 @@ learned.
 
     packing_efficiency  share of what the model computes on that is no padding
     ratio_to_trl        tokens a CPU second of one thread, ours by TRL's with packing (medians)
-    ray_overhead_pct    seconds of the loop in a Ray Train worker, with its checkpoints reported, over plain seconds
+    ray_overhead_pct    seconds of the loop in a Ray Train worker, with its checkpoints reported, over plain seconds; one thread
+                        each, so that a core is left for Ray's own processes
     peak_mem_ratio      peak resident memory less what the imports take, ours by TRL's (medians)
 """
 
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8, help="optimisation steps of a run beside TRL")
-    parser.add_argument("--ray-steps", type=int, default=60, help="of a run in Ray Train; two minutes or more")
+    parser.add_argument("--ray-steps", type=int, default=80, help="of a run in Ray Train; two minutes or more")
     parser.add_argument("--words", type=int, default=SMALL["vocab_size"], help="of the small model's vocabulary")
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--run", choices=("ours", "trl", "plain", "ray"), help=argparse.SUPPRESS)

@@ -184,7 +184,7 @@ def timed_fit(options: argparse.Namespace, on_checkpoint: Any) -> float:
 
     from qa_core.training.fit import fit
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)  # two that wait for each other would pay for any neighbour, and Ray has some of its own
     examples = rows(options.words)
     with tempfile.TemporaryDirectory() as workdir:
         started = time.perf_counter()
@@ -215,7 +215,7 @@ def in_ray_train(options: argparse.Namespace) -> dict[str, float]:
             worker,
             train_loop_config={},
             torch_config=TorchConfig(backend="gloo"),
-            scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": os.cpu_count() or 1}),
+            scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": 1}),
             run_config=RunConfig(name="benchmark", storage_path=storage),
         )
         loop = trainer.fit().return_value
