@@ -10,8 +10,8 @@ learned.
 
     packing_efficiency  share of what the model computes on that is no padding
     ratio_to_trl        tokens a CPU second of one thread, ours by TRL's with packing (medians)
-    ray_overhead_pct    seconds of the loop in a Ray Train worker, with its checkpoints reported, over plain seconds; one thread
-                        each, so that a core is left for Ray's own processes
+    ray_overhead_pct    seconds of the loop in a Ray Train worker, with its checkpoints reported, over plain seconds;
+                        one thread each, so that a core is left for Ray's own processes
     peak_mem_ratio      peak resident memory less what the imports take, ours by TRL's (medians)
 """
 
