@@ -18,6 +18,7 @@ import pyarrow as pa
 from jobs.corpora import Corpus, read_questions
 from qa_core.artifacts import Artifact
 from qa_core.config import LecternConfig
+from qa_core.errors import UserError
 from qa_core.generation.answer import Prepared, compose
 from qa_core.schemas import Passage
 
@@ -61,6 +62,11 @@ class Candidate:
             _, messages = converse(moved, gold, others, context, top_k, seed)
             learned.append({"qa_id": moved["qa_id"], "split": moved["split"], "messages": messages})
         lost = len(self._rows) - len(learned)
+        if not {"train", "validation"} <= {row["split"] for row in learned}:
+            raise UserError(
+                f"chunks of {self.config.chunk.max_tokens} tokens hold the evidence of too few rows to train on",
+                "search over larger values of chunk.max_tokens",
+            )
         return pa.Table.from_pylist(learned), {NO_PASSAGE: lost} if lost else {}
 
     def judge(self, model: Any, tokenizer: Any, num_rows: int, longest: int) -> dict[str, float]:

@@ -96,7 +96,7 @@ def _index(context: StageContext, config: LecternConfig, papers: str) -> Artifac
 
 
 def embed_questions(qa: Artifact, embedder: SentenceTransformersEmbedder, address: str) -> None:
-    """Write ``QUESTION_VECTORS``, unless an earlier run of the sweep did: neither rows nor chunks change them."""
+    """Write ``QUESTION_VECTORS``, unless the sweep has them; another ``qa/`` has another scratch folder."""
     from qa_core.retrieval.embedding import Embedder
 
     filesystem, path = pafs.FileSystem.from_uri(address)

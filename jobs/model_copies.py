@@ -59,7 +59,7 @@ class ModelCopies:
 
         return once(
             self.scratch / f"{weights}-f16.gguf",
-            lambda out: write_gguf(self.folder(weights), out, "f16", self.description),
+            lambda out: write_gguf(self.folder(weights), out, "f16", self.description, self.settings.compute.n_threads),
         )
 
     def matrix(self, weights: Weights) -> Path:

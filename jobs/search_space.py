@@ -24,7 +24,7 @@ _REMEDY = (
 
 def check_space(config: LecternConfig) -> None:
     """Raise :class:`UserError` for a key that a sweep does not vary, and for values that no trial could train with,
-    alone or two of them together (no rule of the config is about more)."""
+    alone or up to three of them together (no rule of the config is about more)."""
     space = config.tune.search_space
     for key, dimension in space.items():
         if not key.startswith(_SEARCHED):
@@ -34,7 +34,7 @@ def check_space(config: LecternConfig) -> None:
                 f"tune.search_space has {key!r} over a range",
                 "papers are cut and indexed once for each value: give a few as {distribution: choice, values: [...]}",
             )
-    for keys in [*combinations(sorted(space), 1), *combinations(sorted(space), 2)]:
+    for keys in (keys for size in (1, 2, 3) for keys in combinations(sorted(space), size)):
         for values in product(*(_typical(space[key]) for key in keys)):
             trial_config(config, dict(zip(keys, values, strict=True)))
 

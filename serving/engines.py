@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qa_core.config import GenerationSettings
+from qa_core.errors import UserError
 from serving.schemas.errors import overloaded
 
 if TYPE_CHECKING:
@@ -33,14 +34,27 @@ class Engines:
             read_adapter_header(path, self._model.llama.header)
         self.base = Engine(self._model, settings, reuse_prefixes=True)
         self._ready = [self.base]
+        self._opening: dict[str, asyncio.Task[Engine]] = {}
 
     async def open(self, adapter: str) -> Engine:
-        """A new engine for one of the adapters, ready to answer."""
-        from qa_core.generation.engine import Engine
-
+        """The engine of one of the adapters, made for the first who asks. Raises :class:`ApiError` 503 without room."""
         if adapter not in self._adapters:  # an update has reached the ingress and not this replica
             raise overloaded(f"The model {adapter} is not here yet; try again.")
-        engine = await asyncio.to_thread(Engine, self._model, self._settings, True, self._adapters[adapter])
+        if adapter not in self._opening:
+            self._opening[adapter] = asyncio.create_task(self._load(self._adapters[adapter]))
+        task = self._opening[adapter]
+        try:
+            return await asyncio.shield(task)  # who asked may leave; the next one finds what was begun
+        except Exception as error:
+            self._opening.pop(adapter, None)  # the next one tries again
+            if isinstance(error, UserError):
+                raise overloaded(f"The model {adapter} cannot be loaded now: {error.problem}.") from error
+            raise
+
+    async def _load(self, adapter: Path) -> Engine:
+        from qa_core.generation.engine import Engine
+
+        engine = await asyncio.to_thread(Engine, self._model, self._settings, True, adapter)
         self._ready.append(engine)
         return engine
 

@@ -39,7 +39,7 @@ _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
 }
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody} for status in (400, 401, 403, 404, 413, 429, 503)
+    status: {"model": ErrorBody} for status in (400, 401, 403, 404, 408, 413, 429, 503)
 }
 
 

@@ -24,7 +24,7 @@ class Room:
 
     @classmethod
     def of(cls, generator: DeploymentSettings, refused: Callable[[], None]) -> Room:
-        """As many places as there are when all replicas run: never fewer than Ray Serve itself would grant."""
+        """As many places as the generators and their queue have when all replicas run; retrieval holds one, too."""
         if generator.max_queued_requests < 0:
             return cls(math.inf, refused)
         running = generator.max_ongoing_requests * generator.autoscaling_config.max_replicas

@@ -69,15 +69,22 @@ def let_ports_be_taken_again() -> None:
     Ray Serve 2.60 sets SO_REUSEADDR on the socket of its proxy but not on that of an ingress, whose port would then
     stay taken for a minute after its last connections. There is no setting for it, hence this change in place.
     """
-    from ray.serve._private import replica
+    from ray.serve._private import http_util, replica
 
-    start = replica.start_asgi_http_server
+    start = http_util.start_asgi_http_server
+    # Ray's own would also set SO_REUSEPORT, with which two services could share one port without knowing.
+    http_util.set_socket_reuse_port = _reuse_address
 
     @wraps(start)
     async def start_reusable(*args: Any, **options: Any) -> Any:
         return await start(*args, **{**options, "enable_so_reuseport": True})
 
     replica.start_asgi_http_server = start_reusable
+
+
+def _reuse_address(sock: socket.socket) -> bool:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return True
 
 
 def _free_port(host: str) -> int:

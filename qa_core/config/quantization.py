@@ -45,7 +45,7 @@ class ConvertCompute(Section):
 class ConvertSettings(Section):
     quantization: Literal["Q4_K_M", "Q4_K_S", "IQ4_XS", "Q5_K_M", "Q6_K", "Q8_0"] = "Q4_K_M"
     base_file: bool = False
-    """Also write ``base.gguf``, the base in the same type without the adapter, which a service can lay over it."""
+    """Also write ``base.gguf``, the base in the same type, over which a service can lay the adapter."""
     calibration_rows: int = Field(64, ge=1)
     """Training conversations, in the served chat template, that the importance matrix is computed on."""
     calibration_chunks: int = Field(32, ge=0)

@@ -53,9 +53,13 @@ class Engine:
         # Before the context, which makes room for the adapters that its model has by then.
         self._adapter = LoraAdapter(adapter, self._model) if adapter else None
         n_batch = max(compute.n_batch, settings.n_seq_max)
-        self._context = LlamaContext(
-            self._model, settings.n_ctx, settings.n_seq_max, n_batch, compute.n_threads, self._adapter
-        )
+        try:
+            self._context = LlamaContext(
+                self._model, settings.n_ctx, settings.n_seq_max, n_batch, compute.n_threads, self._adapter
+            )
+        except BaseException:
+            self._close_model()
+            raise
         self._scheduler = Scheduler(self._context, reuse_prefixes)
         self._inbox: list[Request] = []
         self._wake = threading.Condition()
@@ -140,6 +144,9 @@ class Engine:
             self._wake.notify()
         self._thread.join()
         self._context.close()
+        self._close_model()
+
+    def _close_model(self) -> None:
         if self._adapter:
             self._adapter.close()
         if self._owns_model:

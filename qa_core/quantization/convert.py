@@ -6,7 +6,6 @@ Both steps map the weights and hold one tensor at a time, so a model much larger
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import deque
 from collections.abc import Mapping
@@ -61,7 +60,9 @@ def merge_adapter(base: str, adapter: Path, out: Path) -> None:
             write_file(out / file.name, inside, merged_contents(inside, updates))
 
 
-def write_gguf(model: Path, out: Path, outtype: OutType = "f16", description: Description | None = None) -> None:
+def write_gguf(
+    model: Path, out: Path, outtype: OutType = "f16", description: Description | None = None, n_threads: int = 2
+) -> None:
     """Convert the Hugging Face folder ``model``; matrices as ``outtype``, vectors as float32.
 
     Raises :class:`UserError` for an architecture or a tokenizer that is not known to come out the same, for weights
@@ -87,7 +88,7 @@ def write_gguf(model: Path, out: Path, outtype: OutType = "f16", description: De
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_thread(), ThreadPoolExecutor(n_threads) as pool:
         for source in names:
             writer.write_tensor_data(_encoded(source, tensors[source], types[source], architecture, pool))
     writer.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.serve._private import replica
+from ray.serve._private import http_util, replica
 from ray.serve.config import HTTPOptions
 
 from qa_core.config import DeploymentSettings, ServeSettings
@@ -68,9 +68,17 @@ async def serve_once(port: int) -> None:
 
 def test_the_port_of_an_ingress_can_be_taken_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "start_asgi_http_server", replica.start_asgi_http_server)  # put back afterwards
+    monkeypatch.setattr(http_util, "set_socket_reuse_port", http_util.set_socket_reuse_port)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     let_ports_be_taken_again()
     for _ in range(2):
         asyncio.run(serve_once(port))
+    with socket.socket() as other:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            other.setsockopt(socket.SOL_SOCKET, option, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        with pytest.raises(RuntimeError, match="Failed to bind"):  # two services never share one
+            asyncio.run(serve_once(port))
