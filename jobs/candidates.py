@@ -82,8 +82,10 @@ class Candidate:
 
     def questions(self, limit: int) -> list[Row]:
         """Answerable validation rows, at most ``limit``, spread over the split: the same for every trial."""
+        from qa_core.evaluation.selection import spread
+
         rows = [row for row in self._rows if row["split"] == "validation" and row["answerable"]]
-        return rows[:: -(-len(rows) // limit)]
+        return spread(rows, limit)
 
     def prepare(self, row: Row, count_tokens: Callable[[str], int]) -> Prepared:
         """What the service would send to the model for the question of ``row``."""

@@ -136,6 +136,7 @@ def _candidate(job: TrainingJob, result: FitResult, tokenizer: Any, data: Traini
     """Every evaluation of a sweep's trial, and once more the last with the score of its answers (by rank 0)."""
     import ray.train
 
+    from qa_core.evaluation.selection import spread
     from qa_core.training.answers import answer_f1
     from qa_core.training.hooks import told_at_evaluations
 
@@ -145,7 +146,7 @@ def _candidate(job: TrainingJob, result: FitResult, tokenizer: Any, data: Traini
     if job.candidate is not None:
         scores = job.candidate.judge(result.model, tokenizer, job.answer_rows, longest)
     else:
-        asked = data.validation[:: -(-len(data.validation) // job.answer_rows)]  # spread over the split
+        asked = spread(data.validation, job.answer_rows)
         scores = {"answer_f1": answer_f1(result.model, tokenizer, asked, longest)}
     return {"evaluations": [*told, {**told[-1], "train_rows": len(data.train), **scores}]}
 

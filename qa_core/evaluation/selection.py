@@ -1,8 +1,8 @@
-"""Taking a few rows fairly from groups of very different size."""
+"""Taking a few rows fairly, from groups of very different size or from a long list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import TypeVar
 
@@ -16,3 +16,9 @@ def evenly(rows: Iterable[Row], group: Callable[[Row], str], limit: int | None) 
         groups.setdefault(group(row), []).append(row)
     rounds = zip_longest(*(groups[name] for name in sorted(groups)))
     return [row for row in chain.from_iterable(rounds) if row is not None][:limit]
+
+
+def spread(rows: Sequence[Row], limit: int) -> list[Row]:
+    """``limit`` rows, or all when there are fewer, at equal distances in the order given."""
+    count = min(limit, len(rows))
+    return [rows[place * len(rows) // count] for place in range(count)]
