@@ -104,7 +104,7 @@ def ask(requests: list[Request], teacher: VllmTeacher, log: ReplyLog) -> int:
     table = pa.Table.from_pylist([one.to_row() for one in requests], schema=REQUESTS)
     with Progress(Console(file=io.StringIO()), "teaching").track("replies", len(requests)) as counter:
         ask_engine(ray.data.from_arrow(table), teacher, log, counter, seed=13)
-        return int(ray.get(counter.actor.read.remote()))
+        return int(ray.get(counter.actor.read.remote(0))[0])
 
 
 def test_every_request_has_exactly_one_reply(asked: Asked) -> None:
