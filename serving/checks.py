@@ -31,9 +31,8 @@ def require_free_port(host: str, port: int) -> None:
     """Fail now rather than after Ray's start, which takes seconds."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as Serve's own socket: old connections do not count
+        # As Serve's own socket: old connections do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:

@@ -52,8 +52,7 @@ class Guard:
                 try:
                     self._check(scope)
                     if self._room and scope["path"] in GENERATING:
-                        with self._room.place():  # none: refused before the body is read
-                            pass
+                        self._room.require()  # refused before the body is read
                         await body.whole()  # who sends a byte at a time must not hold a place meanwhile
                         held.enter_context(self._room.place())
                 except ApiError as error:

@@ -83,7 +83,6 @@ class ServiceMetrics:
             self._abstentions.labels(piece.abstention).inc()
         for citation in piece.citations:
             self._citations.labels(str(citation.supported).lower()).inc()
-
         for conflict in piece.conflicts:
             self._conflicts.labels(conflict.kind).inc()
 

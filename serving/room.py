@@ -30,12 +30,16 @@ class Room:
         running = generator.max_ongoing_requests * generator.autoscaling_config.max_replicas
         return cls(running + generator.max_queued_requests, refused)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for the length of the block; raises :class:`ApiError` 503 when all are taken."""
+    def require(self) -> None:
+        """Raise :class:`ApiError` 503 when all places are taken."""
         if self._taken >= self._places:
             self._refused()
             raise overloaded("The service has as many requests as it can queue; try again.")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for the length of the block; raises :class:`ApiError` 503 when all are taken."""
+        self.require()
         self._taken += 1
         try:
             yield
