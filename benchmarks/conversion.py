@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.qwen_shape import make_adapter, make_qwen_3b
+from benchmarks.qwen_shape import QWEN_3B, make_adapter, make_qwen
 from qa_core.quantization.imatrix import ImportanceMatrix, collect
 from qa_core.quantization.quantize import quantize
 from qa_core.quantization.reference import load_tokenizer
@@ -48,7 +48,7 @@ def speed(f16: Path, folder: Path, size: str, threads: int) -> dict[str, Any]:
 
 def large(folder: Path, threads: int) -> dict[str, Any]:
     """Merging and converting a model in the shape of Qwen2.5-3B, each in a process of its own."""
-    model, adapter = make_qwen_3b(folder / "qwen-3b"), make_adapter(folder / "adapter")
+    model, adapter = make_qwen(folder / "qwen-3b", QWEN_3B), make_adapter(folder / "adapter")
     shards = sorted(model.glob("*.safetensors"))
     source_bytes, largest = sum(file.stat().st_size for file in shards), max(file.stat().st_size for file in shards)
     _, merge_peak = _in_a_process("merge_adapter(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))", model, adapter,

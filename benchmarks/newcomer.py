@@ -76,7 +76,7 @@ def main() -> None:
     retriever = Retriever(store.artifact("index").local(), config.index.embedder, config.retrieval)
     engine = Engine(model_file(store.artifact("gguf").local()), config.generation)
     try:
-        params = SamplingParams(config.generation.max_tokens, 0.0, seed=config.run.seed)
+        params = SamplingParams.of(config.generation, config.run.seed)
         answerer = Answerer(engine, params, config.retrieval, retriever)
         answers = answerer.answer_all([asked.question for asked in ASKED], "rag")
     finally:

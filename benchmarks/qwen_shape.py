@@ -1,4 +1,4 @@
-"""A model in the shape of Qwen2.5-3B with random weights: what conversion costs depends on nothing else."""
+"""Models in the shape of Qwen2.5's with random weights: what conversion and decoding cost depends on nothing else."""
 
 from __future__ import annotations
 
@@ -11,15 +11,26 @@ import numpy as np
 from qa_core.quantization.architectures import Architecture
 
 VOCABULARY = 151_936
-CONFIG: dict[str, Any] = {
-    "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 2048, "intermediate_size": 11008,
-    "num_hidden_layers": 36, "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": VOCABULARY,
-    "tie_word_embeddings": True, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1_000_000.0,
-    "hidden_act": "silu", "eos_token_id": 257, "dtype": "bfloat16",
-}  # fmt: skip
+
+
+def _config(
+    hidden_size: int, intermediate_size: int, num_hidden_layers: int, num_attention_heads: int
+) -> dict[str, Any]:
+    return {
+        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size, "num_hidden_layers": num_hidden_layers,
+        "num_attention_heads": num_attention_heads, "num_key_value_heads": 2, "vocab_size": VOCABULARY,
+        "tie_word_embeddings": True, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1_000_000.0,
+        "hidden_act": "silu", "eos_token_id": 257, "dtype": "bfloat16",
+    }  # fmt: skip
+
+
+QWEN_3B = _config(2048, 11008, 36, 16)
+QWEN_500M = _config(896, 4864, 24, 14)
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_CHAT_TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
 _NAMES = {
     "token_embd": "model.embed_tokens", "output_norm": "model.norm", "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
@@ -30,12 +41,12 @@ _SHARD_BYTES = 4 << 30
 _BLOCK = 1 << 24
 
 
-def make_qwen_3b(out: Path) -> Path:
-    """A Hugging Face folder of 6.2 GB in bfloat16, shards of 4 GiB at most; its tokenizer has bytes and one merge."""
+def make_qwen(out: Path, config: dict[str, Any]) -> Path:
+    """A Hugging Face folder in bfloat16, 6.2 GB for 3B, shards of 4 GiB at most; its tokenizer has bytes, one merge."""
     out.mkdir(parents=True)
-    (out / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    (out / "config.json").write_text(json.dumps(config), encoding="utf-8")
     _write_tokenizer(out)
-    shapes = {_hugging_face(name): shape[::-1] for name, shape in Architecture.of(CONFIG).dimensions.shapes()}
+    shapes = {_hugging_face(name): shape[::-1] for name, shape in Architecture.of(config).dimensions.shapes()}
     shard: dict[str, tuple[int, ...]] = {}
     size = number = 0
     for name, shape in shapes.items():
@@ -49,10 +60,10 @@ def make_qwen_3b(out: Path) -> Path:
 
 
 def make_adapter(out: Path, rank: int = 16) -> Path:
-    """A PEFT folder that changes every query and value matrix, with random weights."""
+    """A PEFT folder for the 3B model that changes every query and value matrix, with random weights."""
     out.mkdir(parents=True)
     shapes = {}
-    for layer in range(CONFIG["num_hidden_layers"]):
+    for layer in range(QWEN_3B["num_hidden_layers"]):
         for part, rows in (("q_proj", 2048), ("v_proj", 256)):
             stem = f"base_model.model.model.layers.{layer}.self_attn.{part}"
             shapes |= {f"{stem}.lora_A.weight": (rank, 2048), f"{stem}.lora_B.weight": (rows, rank)}
@@ -94,5 +105,5 @@ def _write_tokenizer(out: Path) -> None:
         "model": {"type": "BPE", "vocab": vocabulary, "merges": ["t h"]},
     }
     (out / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    settings = {"eos_token": "<|im_end|>", "add_bos_token": False}
+    settings = {"eos_token": "<|im_end|>", "add_bos_token": False, "chat_template": _CHAT_TEMPLATE}
     (out / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")

@@ -16,6 +16,7 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ from tools.reader.questions import Pupil, pupils
 from tools.reader.training import course_at, hidden_states
 
 THREADS = 2
-SETTINGS = GenerationSettings(n_ctx=1024, max_tokens=112, n_seq_max=8)
+SETTINGS = GenerationSettings(n_ctx=1024, max_tokens=112, n_seq_max=8, no_repeat_ngram_size=6)
+"""Greedy, without loops, as in ``tiny``."""
 CALIBRATION_CONTEXTS = 24
 CONTEXTS_BY_PLACE = 40
 _PLACES = 5
@@ -87,7 +89,7 @@ def _right_by_place(model: Path, held_out: Sequence[Pupil], passages: int) -> li
 
     The first says which sentence is meant, the others whether it can be copied.
     """
-    network, classroom = load_model(model, torch.float32, THREADS), Classroom(held_out, random.Random(2))
+    network, classroom = load_model(model, THREADS), Classroom(held_out, random.Random(2))
     network.set_attn_implementation(attention.NAME)
     batcher = Batcher(load_tokenizer(model), 0.0, 1.0, random.Random(2))
     right: list[list[bool]] = [[] for _ in range(_PLACES)]
@@ -105,17 +107,20 @@ def _measure(file: Path, answerable: Sequence[ExamQuestion], unanswerable: Seque
     engine = Engine(file, SETTINGS)
     try:
         started = time.perf_counter()
-        answers, tokens = _ask(engine, answerable, shown=True)
+        answers, tokens = _ask(engine, answerable)
         speed = tokens / (time.perf_counter() - started)
-        abstained, _ = _ask(engine, unanswerable, shown=True)
-        alone, _ = _ask(engine, answerable, shown=False)
+        abstained, _ = _ask(engine, unanswerable)
+        alone, _ = _ask(engine, [replace(question, passages=()) for question in answerable])
+        looping, _ = _ask(engine, answerable, no_repeat_ngram_size=0)
     finally:
         engine.close()
     bootstrap = DocumentBootstrap([q.doc_id for q in answerable], samples=2000, confidence=0.95, seed=0)
     rows = {
-        "f1": [token_f1(strip_citations(said), q.answer) for q, said in zip(answerable, answers, strict=True)],
-        "f1_standalone": [token_f1(said, q.answer) for q, said in zip(answerable, alone, strict=True)],
-        "cites_gold": [float(cited_numbers(said, 3) == [q.gold]) for q, said in zip(answerable, answers, strict=True)],
+        "f1": _f1(answerable, answers),
+        "f1_standalone": _f1(answerable, alone),
+        "f1_where_repeats_may_come": _f1(answerable, looping),
+        "cites_gold": _cites_gold(answerable, answers),
+        "cites_gold_where_repeats_may_come": _cites_gold(answerable, looping),
         "abstains_wrongly": [float(said == ABSTENTION) for said in answers],
     }
     figures: dict[str, Any] = {name: _figure(bootstrap, values) for name, values in rows.items()}
@@ -123,13 +128,18 @@ def _measure(file: Path, answerable: Sequence[ExamQuestion], unanswerable: Seque
     return {**figures, "tokens_per_second": round(speed, 1)}
 
 
-def _ask(engine: Engine, questions: Sequence[ExamQuestion], shown: bool) -> tuple[list[str], int]:
-    """Answers, and how many tokens they took."""
-    prompts = [
-        engine.chat_prompt(build_messages(question.question, question.passages if shown else ()))
-        for question in questions
-    ]
-    completions = engine.generate(prompts, SamplingParams(max_tokens=SETTINGS.max_tokens, temperature=0.0))
+def _f1(questions: Sequence[ExamQuestion], answers: Sequence[str]) -> list[float]:
+    return [token_f1(strip_citations(said), q.answer) for q, said in zip(questions, answers, strict=True)]
+
+
+def _cites_gold(questions: Sequence[ExamQuestion], answers: Sequence[str]) -> list[float]:
+    return [float(cited_numbers(said, 3) == [q.gold]) for q, said in zip(questions, answers, strict=True)]
+
+
+def _ask(engine: Engine, questions: Sequence[ExamQuestion], **changed: int) -> tuple[list[str], int]:
+    """Answers, and how many tokens they took; ``changed`` are sampling parameters."""
+    prompts = [engine.chat_prompt(build_messages(question.question, question.passages)) for question in questions]
+    completions = engine.generate(prompts, replace(SamplingParams.of(SETTINGS), **changed))
     return [completion.text.strip() for completion in completions], sum(c.completion_tokens for c in completions)
 
 

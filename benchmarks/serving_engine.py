@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import statistics
 import threading
 import time
@@ -11,24 +12,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.qwen_shape import QWEN_500M, make_qwen
 from qa_core.config import GenerationCompute, GenerationSettings
 from qa_core.generation.engine import Engine
 from qa_core.generation.sampling import SamplingParams
+from qa_core.quantization.convert import write_gguf
+from qa_core.quantization.quantize import quantize
 
 CLIENTS = (1, 4, 8, 16)
 N_CTX, NEW_TOKENS, REQUESTS_A_CLIENT = 1024, 64, 4
 
 
-def throughput(model: Path, prompts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
+def throughput(
+    model: Path, prompts: Sequence[str], rounds: int, threads: int, client_counts: Sequence[int] = CLIENTS
+) -> dict[str, Any]:
     """Tokens a second by number of clients, each asking one request after the other; medians over ``rounds``."""
     figures: dict[str, list[float]] = {}
     # Prompts repeat from round to round, and both would find them computed: the engine is not to gain by that.
-    engine = Engine(model, _settings(max(CLIENTS), threads))
+    engine = Engine(model, _settings(max(client_counts), threads))
     simple = LockedLlama(model, threads)
     try:
         for _ in range(rounds):
-            for clients in CLIENTS:
-                asked = _requests(prompts, clients)
+            for clients in client_counts:
+                asked = requests(prompts, clients)
                 figures.setdefault(f"engine_{clients}", []).append(asyncio.run(_through_engine(engine, asked)))
                 figures.setdefault(f"llama_{clients}", []).append(simple.tokens_per_second(asked))
     finally:
@@ -36,8 +42,19 @@ def throughput(model: Path, prompts: Sequence[str], rounds: int, threads: int) -
     medians = {name: round(statistics.median(values), 1) for name, values in figures.items()}
     return {
         **medians,
-        **{f"ratio_c{n}": round(medians[f"engine_{n}"] / medians[f"llama_{n}"], 2) for n in CLIENTS},
+        **{f"ratio_c{n}": round(medians[f"engine_{n}"] / medians[f"llama_{n}"], 2) for n in client_counts},
     }
+
+
+def throughput_500m(folder: Path, prompts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
+    """:func:`throughput` at 1 and 16 clients of random weights in the shape of Qwen2.5-0.5B, made in ``folder``."""
+    model, f16, q4 = folder / "qwen-500m", folder / "qwen-500m-f16.gguf", folder / "qwen-500m-q4.gguf"
+    if not q4.exists():
+        write_gguf(make_qwen(model, QWEN_500M), f16)
+        quantize(f16, q4, "Q4_K_M", None, threads)
+        shutil.rmtree(model)
+        f16.unlink()
+    return throughput(q4, prompts, rounds, threads, client_counts=(min(CLIENTS), max(CLIENTS)))
 
 
 def repeated_prefix(model: Path, prompts: Sequence[str], threads: int) -> dict[str, float]:
@@ -61,7 +78,7 @@ def _settings(slots: int, threads: int) -> GenerationSettings:
     return GenerationSettings(n_ctx=N_CTX, max_tokens=NEW_TOKENS, n_seq_max=slots, compute=compute)
 
 
-def _requests(prompts: Sequence[str], clients: int) -> list[list[str]]:
+def requests(prompts: Sequence[str], clients: int) -> list[list[str]]:
     """Of each client, its own prompts."""
     drawn = [prompts[place % len(prompts)] for place in range(clients * REQUESTS_A_CLIENT)]
     return [drawn[client::clients] for client in range(clients)]

@@ -99,7 +99,7 @@ def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
         retriever = Retriever(index.local(), config.index.embedder, config.retrieval) if index else None
         model = model_file(gguf.local())
         engine = Engine(model, config.generation)
-        params = SamplingParams(config.generation.max_tokens, config.generation.temperature, seed=config.run.seed)
+        params = SamplingParams.of(config.generation, config.run.seed)
         answer = Answerer(engine, params, config.retrieval, retriever).answer(question, "rag" if rag else "standalone")
         engine.close()
     given = tuple(_source(number, vars(passage)) for number, passage in enumerate(answer.passages, start=1))

@@ -97,7 +97,7 @@ class Candidate:
     def scores(self, rows: Sequence[Row], prepared: Sequence[Prepared], answers: Sequence[str]) -> dict[str, float]:
         """Mean token F1 of the answers without their citations, and mean share of the evidence that was shown, where
         rows have any."""
-        from qa_core.dataset.relaying import evidence_recall
+        from qa_core.evaluation.evidence import evidence_recall
         from qa_core.evaluation.metrics import token_f1
         from qa_core.generation.chat import strip_citations
 

@@ -7,15 +7,14 @@ carries a time, so the same inputs give the same bytes; speed is told in the out
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.model_copies import ModelCopies
+from jobs.predictions import Predictor
 from jobs.progress import Counter
 from jobs.ray_session import on_cluster
 from jobs.scratch import local_scratch
@@ -24,10 +23,6 @@ from qa_core.artifacts import Artifact
 from qa_core.config import SERVED, EvalSettings, LecternConfig
 from qa_core.errors import UserError
 from qa_core.schemas import PREDICTIONS, Passage
-
-if TYPE_CHECKING:
-    from qa_core.generation.answer import Answer, Answerer, Mode
-    from qa_core.retrieval.retriever import Retriever
 
 Row = dict[str, Any]
 
@@ -54,15 +49,6 @@ def _num_questions(qa: Artifact, settings: EvalSettings) -> int:
     return min(splits.count("test"), settings.max_rows or len(splits))
 
 
-def _test_rows(qa: Artifact, settings: EvalSettings) -> list[Row]:
-    """Rows of the test split, taken in turn from the papers, at most ``max_rows``."""
-    from qa_core.evaluation.selection import evenly
-
-    columns = ["qa_id", "doc_id", "chunk_ids", "question_type", "question", "answer", "answerable", "split"]
-    rows = [row for row in qa.read_table(columns=columns).to_pylist() if row["split"] == "test"]
-    return evenly(sorted(rows, key=lambda row: row["qa_id"]), lambda row: row["doc_id"], settings.max_rows)
-
-
 def _evaluate(
     config: LecternConfig, inputs: dict[str, Artifact], output: Artifact, scratch: str, counter: Counter
 ) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
@@ -70,13 +56,13 @@ def _evaluate(
     from qa_core.evaluation.report import write_report
     from qa_core.evaluation.summary import summarise
 
-    rows, retriever = _test_rows(inputs["qa"], config.eval), _retriever(config, inputs)
+    predictor = Predictor(config, inputs, counter)
     predictions: list[Row] = []
     with local_scratch(scratch) as folder:
         copies = ModelCopies(inputs, config.convert, folder)
         for model in (SERVED, *config.eval.compare):
             file = copies.served_or_copy(model)
-            answered, seconds = _predict(config, file, retriever, rows, counter)
+            answered, seconds = predictor.predict(file)
             predictions += [{"model": model, **row} for row in answered]
             if model == SERVED:
                 speed = sum(row["completion_tokens"] for row in answered) / seconds
@@ -86,65 +72,6 @@ def _evaluate(
         (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         write_report(summary, predictions, _passages(inputs["chunks"], predictions), folder)
     return {**_headlines(summary), "tokens_per_second": round(speed, 1)}, _added(summary)
-
-
-def _retriever(config: LecternConfig, inputs: dict[str, Artifact]) -> Retriever | None:
-    from qa_core.retrieval.retriever import Retriever
-
-    if "rag" not in config.eval.modes:
-        return None
-    return Retriever(inputs["index"].local(), config.index.embedder, config.retrieval)
-
-
-def _predict(
-    config: LecternConfig, file: Path, retriever: Retriever | None, rows: list[Row], counter: Counter
-) -> tuple[list[Row], float]:
-    """Predictions of one model in every mode, mode by mode, and the seconds that answering took without loading."""
-    from qa_core.generation.answer import Answerer
-    from qa_core.generation.engine import Engine, SamplingParams
-
-    settings = config.generation
-    params = SamplingParams(max_tokens=settings.max_tokens, temperature=settings.temperature, seed=config.run.seed)
-    engine = Engine(file, settings)
-    try:
-        answerer = Answerer(engine, params, config.retrieval, retriever)
-        started = time.perf_counter()
-        predictions = [
-            prediction
-            for mode in config.eval.modes
-            for prediction in _answers(answerer, rows, mode, 4 * settings.n_seq_max, counter)
-        ]
-        return predictions, time.perf_counter() - started
-    finally:
-        engine.close()
-
-
-def _answers(answerer: Answerer, rows: Sequence[Row], mode: Mode, group: int, counter: Counter) -> Iterator[Row]:
-    """Predictions in the order of ``rows``. Groups are large enough to keep every slot of the engine busy."""
-    for start in range(0, len(rows), group):
-        asked = rows[start : start + group]
-        answers = answerer.answer_all([row["question"] for row in asked], mode)
-        counter.advance(len(answers))
-        yield from (_prediction(row, mode, answer) for row, answer in zip(asked, answers, strict=True))
-
-
-def _prediction(row: Row, mode: Mode, answer: Answer) -> Row:
-    return {
-        "qa_id": row["qa_id"],
-        "doc_id": row["doc_id"],
-        "mode": mode,
-        "question_type": row["question_type"],
-        "question": row["question"],
-        "answerable": row["answerable"],
-        "reference": row["answer"],
-        "prediction": answer.text,
-        "retrieved_chunk_ids": [passage.chunk_id for passage in answer.retrieved],
-        "gold_chunk_ids": row["chunk_ids"],
-        "cited": answer.cited,
-        "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": answer.completion_tokens,
-        "finish_reason": answer.finish_reason,
-    }
 
 
 def _passages(chunks: Artifact, predictions: Sequence[Row]) -> dict[str, Passage]:

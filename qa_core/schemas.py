@@ -171,6 +171,7 @@ PREDICTIONS = pa.schema(
         ("retrieved_chunk_ids", pa.list_(pa.string())),
         ("gold_chunk_ids", pa.list_(pa.string())),
         ("cited", pa.list_(pa.int32())),  # passage numbers the answer marks, from 1
+        ("gold_numbers", pa.list_(pa.int32())),  # passage numbers that hold some of the reference's evidence
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("finish_reason", pa.string()),

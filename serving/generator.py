@@ -144,14 +144,17 @@ class Generator:
 
         # Without a seed two equal requests may differ, as the API promises; a seed may be negative there, never here.
         seed = secrets.randbits(31) if request.seed is None else request.seed % 2**31
+        settings = self._settings
+        ngram = settings.no_repeat_ngram_size if request.no_repeat_ngram_size is None else request.no_repeat_ngram_size
         return SamplingParams(
-            max_tokens=request.token_limit or self._settings.max_tokens,
-            temperature=self._settings.temperature if request.temperature is None else request.temperature,
+            max_tokens=request.token_limit or settings.max_tokens,
+            temperature=settings.temperature if request.temperature is None else request.temperature,
             top_p=1.0 if request.top_p is None else request.top_p,
             top_k=request.top_k or 0,
             min_p=request.min_p or 0.0,
             frequency_penalty=request.frequency_penalty or 0.0,
             presence_penalty=request.presence_penalty or 0.0,
+            no_repeat_ngram_size=ngram,
             logit_bias=request.biases,
             seed=seed,
             stop=request.stop_strings,

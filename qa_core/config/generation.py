@@ -23,4 +23,7 @@ class GenerationSettings(Section):
     n_seq_max: int = Field(8, ge=1, le=64)
     """Requests decoded together by one engine."""
     temperature: float = Field(0.0, ge=0)
+    no_repeat_ngram_size: int = Field(0, ge=0)
+    """So many tokens in a row stand at most once in an answer, unless it is JSON; 0 is no limit. Small models that
+    quote fall into loops without it; a large one may have to repeat code or the rows of a table."""
     compute: GenerationCompute = GenerationCompute()

@@ -17,6 +17,7 @@ from typing import Any
 from qa_core.config import ContextSettings
 from qa_core.corpus.sentences import sentence_spans
 from qa_core.generation.chat import ABSTENTION, build_messages, cited_answer, unmarked
+from qa_core.retrieval.ranking import without_repeats
 from qa_core.schemas import Message, Passage
 from qa_core.terms import is_technical, normalise, tokenize
 
@@ -51,7 +52,7 @@ def converse(
     others = _without_evidence(distractors, row)
     is_hidden = is_hidden and row["answerable"] and bool(others)
     kept = [] if is_hidden else sorted(gold, key=lambda passage: passage.chunk_id)
-    passages = [*kept, *others[: max(0, top_k - len(kept))]]
+    passages = _filled(kept, others, top_k)
     draw.shuffle(passages)
     if is_hidden:
         answer = ABSTENTION
@@ -73,6 +74,17 @@ def _without_evidence(distractors: Sequence[Passage], row: Row) -> list[Passage]
     return [
         passage for passage in chosen.values() if not any(_holds(_words(passage.text), words) for words in evidence)
     ]
+
+
+def _filled(kept: Sequence[Passage], others: Sequence[Passage], top_k: int) -> list[Passage]:
+    """``kept`` and as many of ``others`` as make ``top_k``, each with what those before it have not said."""
+    passages = list(kept)
+    for passage in others:
+        if len(passages) >= top_k:
+            break
+        if rest := without_repeats(passage, passages):
+            passages.append(rest)
+    return passages
 
 
 def _answer_from(row: Row, passages: Sequence[Passage]) -> str:

@@ -44,19 +44,6 @@ def relay(
     return {**row, "chunk_ids": list(gold), "evidence": evidence}, list(gold.values())
 
 
-def evidence_recall(evidence: Sequence[Span], passages: Sequence[Passage], papers: Mapping[str, str]) -> float:
-    """Share of the evidence's characters that stand in ``passages``: a recall that does not depend on chunk ids.
-
-    Args:
-        papers: ``doc_id`` by the ``chunk_id`` that the evidence names.
-    """
-    wanted = {
-        (papers[span["chunk_id"]], place) for span in evidence for place in range(span["start_char"], span["end_char"])
-    }
-    found = {(passage.doc_id, place) for passage in passages for place in range(passage.start_char, passage.end_char)}
-    return len(wanted & found) / len(wanted)
-
-
 def _holders(
     spans: Sequence[Span], old: Passage, chunks: Sequence[Passage]
 ) -> list[tuple[dict[str, Any], Passage]] | None:

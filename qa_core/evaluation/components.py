@@ -72,12 +72,7 @@ def _pairs(models: Sequence[str], modes: Sequence[str]) -> list[tuple[str, _Plac
 def _figures(rows: Sequence[Row]) -> dict[str, RowStatistics]:
     score = score_texts([strip_citations(row["prediction"]) for row in rows], [row["reference"] for row in rows])
     # Without passages there is nothing to cite, which is no mistake.
-    cited = [
-        cites_gold(row["cited"], row["retrieved_chunk_ids"], row["gold_chunk_ids"])
-        if row["mode"] == "rag"
-        else math.nan
-        for row in rows
-    ]
+    cited = [cites_gold(row["cited"], row["gold_numbers"]) if row["mode"] == "rag" else math.nan for row in rows]
     return {**{name: score.statistics[name] for name in _FIGURES}, "cites_gold": mean_of(cited)}
 
 

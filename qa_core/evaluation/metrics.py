@@ -137,6 +137,6 @@ def reciprocal_rank(retrieved: Sequence[str], gold: Sequence[str]) -> float:
     return next((1 / rank for rank, chunk_id in enumerate(retrieved, start=1) if chunk_id in set(gold)), 0.0)
 
 
-def cites_gold(cited: Sequence[int], retrieved: Sequence[str], gold: Sequence[str]) -> float:
-    """1 when a cited passage is a gold chunk, else 0; NaN without gold chunks."""
-    return float(any(retrieved[number - 1] in set(gold) for number in cited)) if gold else float("nan")
+def cites_gold(cited: Sequence[int], gold: Sequence[int]) -> float:
+    """1 when one of the passage numbers that the answer marks is among the ``gold`` ones, else 0."""
+    return float(not set(gold).isdisjoint(cited))

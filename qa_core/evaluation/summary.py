@@ -89,9 +89,7 @@ def _retrieval(rows: Sequence[Row], top_k: int) -> dict[str, RowStatistics]:
 def _citations(rows: Sequence[Row]) -> dict[str, RowStatistics]:
     return {
         "cites_any": mean_of([float(bool(row["cited"])) for row in rows]),
-        "cites_gold": mean_of(
-            [cites_gold(row["cited"], row["retrieved_chunk_ids"], row["gold_chunk_ids"]) for row in rows]
-        ),
+        "cites_gold": mean_of([cites_gold(row["cited"], row["gold_numbers"]) for row in rows]),
     }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from qa_core.config import GenerationSettings
 
 _NEGLIGIBLE = 40.0
 """Nats below the best token; a vocabulary of 152,000 such tokens together has a probability of less than 1e-12."""
@@ -30,6 +32,9 @@ class SamplingParams:
     """Taken from a token's logit for each time that the answer holds it already."""
     presence_penalty: float = 0.0
     """Taken once from the logit of every token that the answer holds already."""
+    no_repeat_ngram_size: int = 0
+    """So many tokens in a row stand at most once in the answer; 0 is no limit. What the prompt holds does not count, or
+    nothing could be quoted, and it has no effect on JSON, whose keys come again and again."""
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     """Added to the logits of these tokens."""
     seed: int = 0
@@ -46,10 +51,45 @@ class SamplingParams:
             raise ValueError(f"top_p={self.top_p} must be above 0 and at most 1")
         if not 0 <= self.min_p <= 1:
             raise ValueError(f"min_p={self.min_p} must be from 0 to 1")
-        if self.top_k < 0 or self.seed < 0:
-            raise ValueError(f"top_k={self.top_k} and seed={self.seed} must not be negative")
+        for name in ("top_k", "no_repeat_ngram_size", "seed"):
+            if (value := getattr(self, name)) < 0:
+                raise ValueError(f"{name}={value} must not be negative")
         if "" in self.stop:
             raise ValueError("a stop string must not be empty")
+
+    @classmethod
+    def of(cls, settings: GenerationSettings, seed: int = 0) -> Self:
+        """What the config says where no request says otherwise."""
+        return cls(
+            settings.max_tokens, settings.temperature, no_repeat_ngram_size=settings.no_repeat_ngram_size, seed=seed
+        )
+
+
+class Repeats:
+    """Which tokens would make an n-gram of an answer come a second time."""
+
+    def __init__(self, size: int) -> None:
+        """``size``: tokens of an n-gram; 0 counts none."""
+        self._size = size
+        self._tokens: list[int] = []
+        self._followers: defaultdict[tuple[int, ...], set[int]] = defaultdict(set)
+        """Of the ``size - 1`` tokens before them."""
+
+    @property
+    def forbidden(self) -> set[int]:
+        return self._followers.get(self._context, set())
+
+    def add(self, token: int) -> None:
+        """``token`` is the next one of the answer."""
+        if not self._size:
+            return
+        if len(self._tokens) >= self._size - 1:
+            self._followers[self._context].add(token)
+        self._tokens.append(token)
+
+    @property
+    def _context(self) -> tuple[int, ...]:
+        return tuple(self._tokens[len(self._tokens) - self._size + 1 :]) if self._size else ()
 
 
 class Grammar(Protocol):
@@ -72,6 +112,7 @@ class Sampler:
         self._grammar = grammar
         self._generator = np.random.default_rng(params.seed)
         self._said: Counter[int] = Counter()
+        self._repeats = Repeats(0 if params.json_schema else params.no_repeat_ngram_size)
 
     def choose(self, logits: npt.NDArray[np.float32]) -> int:
         """Token id for ``logits`` [vocabulary], which stay as they are."""
@@ -84,15 +125,17 @@ class Sampler:
         if self._grammar:
             self._grammar.accept(token)
         self._said[token] += 1
+        self._repeats.add(token)
         return token
 
     def _weigh(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """With the request's bias and penalties."""
-        params = self._params
+        """With the request's bias and penalties, and minus infinity for what would repeat the answer."""
+        params, forbidden = self._params, self._repeats.forbidden
         penalised = params.frequency_penalty or params.presence_penalty
-        if not (penalised or params.logit_bias):
+        if not (penalised or params.logit_bias or forbidden):
             return logits
         weighed = logits.copy()
+        weighed[list(forbidden)] = -np.inf
         if params.logit_bias:
             weighed[list(params.logit_bias)] += list(params.logit_bias.values())
         if penalised and self._said:

@@ -106,7 +106,7 @@ def collect(
     A row is one forward pass, so no padding is ever counted. An output matrix tied to the embedding is left out: it
     gained nothing from the matrix.
     """
-    network = load_model(model, "auto", n_threads)
+    network = load_model(model, n_threads)
     sums: dict[str, npt.NDArray[np.float64]] = {}
     handles = [module.register_forward_pre_hook(_adder(sums, name)) for name, module in _linears(model, network)]
     with torch.inference_mode():

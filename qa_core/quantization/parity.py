@@ -91,7 +91,7 @@ def _check_reference(
     merged: Path, original: LlamaModel, held_out: HeldOut, limits: ParityLimits, n_threads: int, report: ParityReport
 ) -> None:
     """The F16 file against the network in float32: its logits, and the answers that it gives."""
-    network = load_model(merged, "float32", n_threads)
+    network = load_model(merged, n_threads)
     measured = compare_with_reference(network, original, held_out.conversations[:_REFERENCE_ROWS], n_threads)
     report.record(logit_spread=measured.spread)
     report.require("f16_logits", measured.max_difference, "<=", limits.max_logit_difference)

@@ -16,11 +16,11 @@ def load_tokenizer(model: Path) -> Any:
     return AutoTokenizer.from_pretrained(model)
 
 
-def load_model(model: Path, dtype: torch.dtype | str, n_threads: int) -> Any:
-    """In evaluation mode, on the GPU where this process has one. ``dtype="auto"`` keeps that of the weights."""
+def load_model(model: Path, n_threads: int) -> Any:
+    """In float32 and evaluation mode, on the GPU where this process has one."""
     torch.set_num_threads(n_threads)  # sums in another order differ in their last bit
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     return network.to(device).eval()
 
 

@@ -38,7 +38,8 @@ class ResponseFormat(ApiModel):
 
 
 class SamplingRequest(ApiModel):
-    """OpenAI's fields; ``top_k`` and ``min_p`` are those of vLLM and llama.cpp's server."""
+    """OpenAI's fields; ``top_k`` and ``min_p`` are those of vLLM and llama.cpp's server, ``no_repeat_ngram_size``
+    is that of transformers."""
 
     model: Text
     stream: bool | None = None
@@ -50,6 +51,7 @@ class SamplingRequest(ApiModel):
     min_p: float | None = Field(None, ge=0, le=1)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
+    no_repeat_ngram_size: int | None = Field(None, ge=0)
     logit_bias: dict[str, float] | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: StopString | list[StopString] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ HIDDEN = ContextSettings(shown=1.0, without_gold=1.0)
 
 def passage(chunk_id: str, text: str = "", title: str = "Title") -> Passage:
     text = text or f"Passage text {chunk_id}."
-    return Passage(chunk_id, "d", "d.md", title, ("Section",), 0, len(text), 5, 0.5, f"{title} > Section", text)
+    return Passage(
+        chunk_id, f"paper of {chunk_id}", "d.md", title, ("Section",), 0, len(text), 5, 0.5, f"{title} > Section", text
+    )
 
 
 OTHERS = [passage(f"x{number}") for number in range(6)]
@@ -104,6 +107,18 @@ def test_a_distractor_that_holds_the_evidence_is_never_shown() -> None:
         assert "n1" not in ids
         assert len(ids) == 3
     assert "c1" not in ids
+
+
+def test_a_distractor_shows_only_what_the_right_passage_does_not_say() -> None:
+    end = len(RAFT.text)
+    shared = RAFT.text.index("Terms only grow.")
+    text = "Terms only grow. A log is never rewritten."
+    neighbour = replace(RAFT, chunk_id="n1", text=text, start_char=shared, end_char=shared + len(text))
+    inside = replace(RAFT, chunk_id="n2", text="Terms only grow.", start_char=shared, end_char=end)
+    ids, messages = converse(row(), [RAFT], [inside, neighbour, *OTHERS], ALWAYS, 2, 7)
+    assert sorted(ids) == ["c1", "n1"]
+    assert messages[1]["content"].count("Terms only grow.") == 1
+    assert "A log is never rewritten." in messages[1]["content"]
 
 
 def test_without_any_distractor_the_right_passage_is_never_hidden() -> None:

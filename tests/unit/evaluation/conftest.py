@@ -28,6 +28,7 @@ def predictions() -> list[dict[str, Any]]:
                     "retrieved_chunk_ids": [f"c{i}", "other"] if rag else [],
                     "gold_chunk_ids": [f"c{i}"],
                     "cited": [1] if rag else [],
+                    "gold_numbers": [1] if rag else [],
                     "prompt_tokens": 40,
                     "completion_tokens": 9,
                     "finish_reason": "stop" if rag else "length",

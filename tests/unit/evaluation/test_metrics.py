@@ -78,9 +78,10 @@ def test_retrieval_figures_have_the_values_counted_by_hand() -> None:
 
 
 def test_an_answer_cites_gold_only_when_one_of_its_marks_points_there() -> None:
-    assert cites_gold([2], ["a", "b"], ["b"]) == 1.0
-    assert cites_gold([1], ["a", "b"], ["b"]) == 0.0
-    assert cites_gold([], ["a", "b"], ["b"]) == 0.0
+    assert cites_gold([1, 2], [2]) == 1.0
+    assert cites_gold([1], [2, 3]) == 0.0
+    assert cites_gold([], [2]) == 0.0
+    assert cites_gold([1], []) == 0.0
 
 
 def test_empty_answers_score_zero_and_break_nothing() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qa_core.config import GenerationSettings
 from qa_core.generation.sampling import Sampler, SamplingParams
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32))
@@ -49,6 +50,7 @@ def test_a_tiny_temperature_is_greedy() -> None:
         {"max_tokens": 1, "temperature": float("nan")},
         {"max_tokens": 1, "top_p": 0.0},
         {"max_tokens": 1, "top_k": -1},
+        {"max_tokens": 1, "no_repeat_ngram_size": -1},
         {"max_tokens": 1, "stop": ("",)},
     ],
 )
@@ -77,3 +79,32 @@ def test_penalties_are_taken_from_what_was_said() -> None:
     # log 0.4 - log 0.3 is 0.29: each time a token was said costs more than that.
     frequency = Sampler(SamplingParams(max_tokens=1, frequency_penalty=0.3))
     assert [frequency.choose(LOGITS) for _ in range(4)] == [1, 3, 1, 3]
+
+
+def said(count: int, **options: object) -> list[int]:
+    """The tokens of a model that would say 1 for ever."""
+    sampler = Sampler(SamplingParams(max_tokens=count, **options))  # type: ignore[arg-type]
+    return [sampler.choose(LOGITS) for _ in range(count)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_no_run_of_tokens_is_said_twice(size: int) -> None:
+    tokens = said(5 if size == 1 else 10, no_repeat_ngram_size=size)
+    runs = list(zip(*(tokens[start:] for start in range(size)), strict=False))
+    assert len(runs) == len(set(runs))
+    assert said(2, no_repeat_ngram_size=size) == ([1, 3] if size == 1 else [1, 1])
+
+
+def test_json_may_repeat_its_keys_and_without_a_limit_anything_may() -> None:
+    assert said(9) == [1] * 9
+    assert said(9, no_repeat_ngram_size=2, json_schema="{}") == [1] * 9
+
+
+def test_a_repeat_is_ruled_out_before_a_token_is_drawn_at_random() -> None:
+    sampler = Sampler(SamplingParams(max_tokens=9, temperature=1.0, no_repeat_ngram_size=1))
+    assert sorted(sampler.choose(LOGITS) for _ in range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_without_a_request_the_config_says_how_answers_are_drawn() -> None:
+    settings = GenerationSettings(max_tokens=7, temperature=0.5, no_repeat_ngram_size=4)
+    assert SamplingParams.of(settings, 3) == SamplingParams(7, 0.5, no_repeat_ngram_size=4, seed=3)

@@ -38,7 +38,7 @@ def edited(folder: Path, out: Path, file: str, change: Any) -> Path:
 
 def agreement(model: Path, file: Path, rows: list[list[int]]) -> tuple[float, float]:
     converted = LlamaModel(file)
-    measured = compare_with_reference(load_model(model, "float32", 1), converted, rows, 1)
+    measured = compare_with_reference(load_model(model, 1), converted, rows, 1)
     converted.close()
     return measured.max_difference, measured.argmax_agreement
 

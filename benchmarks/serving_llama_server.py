@@ -1,0 +1,94 @@
+"""The service beside llama.cpp's own server: same file, slots, threads and requests, both over HTTP, taking turns."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.serving_engine import CLIENTS, N_CTX, NEW_TOKENS, requests
+from benchmarks.serving_path import URL, running
+
+SLOTS = max(CLIENTS)
+THEIR_PORT = 8322
+THEIR_URL = f"http://127.0.0.1:{THEIR_PORT}"
+_LOADED_WITHIN_S = 120
+
+
+def against_llama_server(
+    arguments: Sequence[str], name: str, model: Path, prompts: Callable[[int], Sequence[str]], rounds: int, threads: int
+) -> dict[str, Any]:
+    """Tokens a second by number of clients, medians over ``rounds``; empty where llama-server is not on the PATH.
+
+    Args:
+        arguments: of the service, which serves ``model`` under ``name``.
+        prompts: other ones for each round, as both keep what they have computed.
+    """
+    program = shutil.which("llama-server")
+    if program is None:
+        print("llama-server is not on the PATH", flush=True)
+        return {}
+    figures: dict[str, list[float]] = {}
+    slots = [
+        f"generation.n_seq_max={SLOTS}", f"generation.n_ctx={N_CTX}", f"generation.compute.n_threads={threads}",
+        f"serve.generator.max_ongoing_requests={SLOTS}",
+    ]  # fmt: skip
+    with running([*arguments, *slots]), _llama_server(program, model, threads):
+        for number in range(rounds):
+            for clients in CLIENTS:
+                asked = requests(prompts(number), clients)
+                for server, url in (("service", URL), ("llama_server", THEIR_URL)):
+                    speed = asyncio.run(_tokens_per_second(url, name, asked))
+                    figures.setdefault(f"{server}_{clients}", []).append(speed)
+    medians = {key: round(statistics.median(values), 1) for key, values in figures.items()}
+    ratios = {f"ratio_c{n}": round(medians[f"service_{n}"] / medians[f"llama_server_{n}"], 2) for n in CLIENTS}
+    return {**medians, **ratios}
+
+
+async def _tokens_per_second(url: str, name: str, asked: Sequence[Sequence[str]]) -> float:
+    async def client(prompts: Sequence[str]) -> int:
+        tokens = 0
+        async with httpx.AsyncClient(timeout=300) as http:
+            for prompt in prompts:
+                body = {"model": name, "prompt": prompt, "max_tokens": NEW_TOKENS, "temperature": 0.0}
+                answer = (await http.post(f"{url}/v1/completions", json=body)).raise_for_status().json()
+                tokens += int(answer["usage"]["completion_tokens"])
+        return tokens
+
+    started = time.perf_counter()
+    tokens = sum(await asyncio.gather(*map(client, asked)))
+    return tokens / (time.perf_counter() - started)
+
+
+@contextmanager
+def _llama_server(program: str, model: Path, threads: int) -> Iterator[None]:
+    command = [
+        program, "--model", str(model), "--parallel", str(SLOTS), "--ctx-size", str(SLOTS * N_CTX),
+        "--threads", str(threads), "--threads-batch", str(threads), "--host", "127.0.0.1", "--port", str(THEIR_PORT),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + _LOADED_WITHIN_S
+        while not _is_up():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"llama-server did not start: {' '.join(command)}")
+            time.sleep(0.2)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_up() -> bool:
+    try:
+        return httpx.get(f"{THEIR_URL}/health").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
