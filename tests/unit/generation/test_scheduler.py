@@ -173,6 +173,18 @@ def test_the_same_prompt_again_computes_its_last_token_only(context: LlamaContex
     assert again.text == first.text
 
 
+def test_a_prompt_that_goes_on_in_its_own_slot_copies_nothing(
+    context: LlamaContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = Scheduler(context, reuse_prefixes=True)
+    counted(scheduler, context, PREFIX)
+    copied: list[tuple[int, int]] = []
+    monkeypatch.setattr(context, "copy", lambda source, target: copied.append((source, target)))
+    counted(scheduler, context, PREFIX)
+    counted(scheduler, context, PREFIX + "We train")
+    assert copied == []
+
+
 def test_a_sampler_that_fails_ends_its_own_request_alone(context: LlamaContext) -> None:
     class DeadEnd:
         def allows(self, token: int) -> bool:
