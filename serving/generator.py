@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from qa_core.generation.chat import build_messages
 from qa_core.schemas import Passage
 from serving.citing import abstention, cite, conflicts, trace
 from serving.engines import Engines
-from serving.pieces import Load, Piece, joined
+from serving.pieces import Load, Piece
 from serving.prompting import Budget, fit_prompt
 from serving.scaling import WORK
 from serving.schemas.chat import ChatCompletionRequest
@@ -26,7 +27,7 @@ from serving.schemas.errors import invalid_request, prompt_too_long
 from serving.schemas.sampling import SamplingRequest
 
 if TYPE_CHECKING:
-    from qa_core.generation.engine import Engine, SamplingParams
+    from qa_core.generation.engine import Completion, Delta, Engine, SamplingParams
 
 
 UNLIMITED = -1
@@ -64,19 +65,14 @@ class Generator:
         answer = ""
         async for piece in self._decode(engine, prompt, params):
             answer += piece.text
-            if piece.finish_reason:
-                piece = replace(
-                    piece,
-                    citations=cite(answer, kept),
-                    conflicts=conflicts(answer, kept),
-                    abstention=abstention(answer, kept),
-                    trace=trace(passages, kept) if request.retrieval and request.retrieval.trace else (),
-                )
-            yield piece
+            yield _with_sources(piece, answer, request, passages, kept) if piece.finish_reason else piece
 
     async def answer(self, request: ChatCompletionRequest, passages: Sequence[Passage]) -> Piece:
         """The whole answer in one piece, so that it crosses to the ingress once."""
-        return joined([piece async for piece in self.stream(request, passages)])
+        params, engine = self._sampling(request), await self._engine()
+        prompt, kept = self._prompt(engine, request, passages, params.max_tokens)
+        piece = await self._decode_whole(engine, prompt, params)
+        return _with_sources(piece, piece.text, request, passages, kept)
 
     async def stream_completion(self, request: CompletionRequest) -> AsyncIterator[Piece]:
         """What follows a prompt, without a chat template."""
@@ -84,7 +80,7 @@ class Generator:
             yield piece
 
     async def complete(self, request: CompletionRequest) -> Piece:
-        return joined([piece async for piece in self.stream_completion(request)])
+        return await self._decode_whole(await self._engine(), request.prompt, self._sampling(request))
 
     async def decode_one(self) -> int:
         """Decode one token of a real prompt; returns how many were decoded. Proof that the model still works."""
@@ -119,12 +115,21 @@ class Generator:
         return await self._engines.open(adapter)
 
     async def _decode(self, engine: Engine, prompt: str, params: SamplingParams) -> AsyncIterator[Piece]:
+        with self._refusals_told(params):
+            async for delta in engine.stream(prompt, params):
+                yield _piece(delta)
+
+    async def _decode_whole(self, engine: Engine, prompt: str, params: SamplingParams) -> Piece:
+        with self._refusals_told(params):
+            return _piece(await engine.complete(prompt, params))
+
+    @contextmanager
+    def _refusals_told(self, params: SamplingParams) -> Iterator[None]:
+        """What the engine refuses as :class:`ApiError` 400."""
         from qa_core.generation.engine import PromptTooLong
 
         try:
-            async for delta in engine.stream(prompt, params):
-                counts = delta.prompt_tokens, delta.completion_tokens, delta.cached_tokens
-                yield Piece(delta.text, *counts, delta.finish_reason)
+            yield
         except PromptTooLong as error:
             raise prompt_too_long(error.prompt_tokens, params.max_tokens, self._settings.n_ctx) from error
         except UserError as error:  # a schema or a token that the model does not have
@@ -160,3 +165,21 @@ class Generator:
             stop=request.stop_strings,
             json_schema=request.answer_schema,
         )
+
+
+def _piece(decoded: Delta | Completion) -> Piece:
+    counts = decoded.prompt_tokens, decoded.completion_tokens, decoded.cached_tokens
+    return Piece(decoded.text, *counts, decoded.finish_reason)
+
+
+def _with_sources(
+    last: Piece, answer: str, request: ChatCompletionRequest, retrieved: Sequence[Passage], kept: Sequence[Passage]
+) -> Piece:
+    """The last piece of ``answer``, which drew on the passages ``kept`` of those ``retrieved``."""
+    return replace(
+        last,
+        citations=cite(answer, kept),
+        conflicts=conflicts(answer, kept),
+        abstention=abstention(answer, kept),
+        trace=trace(retrieved, kept) if request.retrieval and request.retrieval.trace else (),
+    )

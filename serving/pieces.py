@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from serving.schemas.base import FinishReason
 from serving.schemas.retrieval import Abstention, Citation, SourceConflict, TracedPassage
@@ -31,8 +30,3 @@ class Load:
     slots: int
     running: int
     waiting: int
-
-
-def joined(pieces: Sequence[Piece]) -> Piece:
-    """A whole answer from the pieces of its stream."""
-    return replace(pieces[-1], text="".join(piece.text for piece in pieces))

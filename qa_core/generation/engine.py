@@ -109,6 +109,20 @@ class Engine:
             self._cancel(requests)
             raise
 
+    async def complete(self, prompt: str, params: SamplingParams) -> Completion:
+        """The whole answer. It wakes the event loop once, where a stream wakes it with every token.
+
+        Cancelling the task frees the slot.
+        """
+        collector = Collector()
+        request = self._request(prompt, params, collector.on_delta, collector.done.set_exception)
+        self._submit([request])
+        try:
+            # Shielded: a future that was cancelled could not take the result that may be on its way.
+            return await asyncio.shield(asyncio.wrap_future(collector.done))
+        finally:
+            self._cancel([request])
+
     async def stream(self, prompt: str, params: SamplingParams) -> AsyncIterator[Delta]:
         """The answer as it is made; a reader who falls behind gets all that is ready as one delta.
 

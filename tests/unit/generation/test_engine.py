@@ -131,6 +131,30 @@ def test_cancelled_tasks_make_room_for_requests_that_wait(engine: Engine) -> Non
     assert asyncio.run(cancel_all_slots())[-1].finish_reason == "length"
 
 
+def test_whole_answers_awaited_together_are_those_of_a_batch(engine: Engine) -> None:
+    params = SamplingParams(max_tokens=16)
+
+    async def all_of_them() -> list[Completion]:
+        return await asyncio.gather(*(engine.complete(prompt, params) for prompt in PROMPTS))
+
+    awaited = asyncio.run(all_of_them())
+    assert [done.text for done in awaited] == [done.text for done in engine.generate(PROMPTS, params)]
+
+
+def test_who_stops_waiting_for_a_whole_answer_frees_its_slot_and_disturbs_nobody(engine: Engine) -> None:
+    async def leave() -> Completion:
+        leaving = [asyncio.create_task(engine.complete("We train", SamplingParams(max_tokens=200))) for _ in range(4)]
+        staying = asyncio.create_task(engine.complete("Table 2", SamplingParams(max_tokens=12)))
+        await asyncio.sleep(0.02)
+        for task in leaving:
+            task.cancel()
+        answer = await staying
+        await until_idle(engine)
+        return answer
+
+    assert asyncio.run(leave()).text == engine.generate(["Table 2"], SamplingParams(max_tokens=12))[0].text
+
+
 def test_an_answer_ends_before_its_stop_string(engine: Engine) -> None:
     (free,) = engine.generate([PROMPTS[0]], SamplingParams(max_tokens=24))
     middle = free.text[len(free.text) // 2 :][:6]
