@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -18,12 +17,11 @@ from jobs.cli_rows import rows
 from jobs.cli_stages import Address, Configs, DryRun, Force, Overrides, load, run_stages
 from jobs.console import person_console
 from jobs.stages import PIPELINE, STAGES, Stage
+from qa_core.config import LecternConfig
 from qa_core.config_loader import load_config
 from qa_core.errors import UserError
 
 USER_MISTAKE = 2
-_SETTING = re.compile(r"[a-z_]+(\.\w+)*=.*", re.DOTALL)
-"""What is no question: a question has a space before the first ``=``."""
 
 app = typer.Typer(
     name="lectern",
@@ -120,9 +118,16 @@ def ask(
     """
     from jobs.ask import ask_and_print
 
-    overrides = [text for text in asked if _SETTING.fullmatch(text)]
-    questions = [text for text in asked if text not in overrides]
+    overrides = [text for text in asked if _is_setting(text)]
+    questions = [text for text in asked if not _is_setting(text)]
     ask_and_print(load(config, overrides), questions, rag=rag, url=url, console=person_console())
+
+
+def _is_setting(text: str) -> bool:
+    """Whether ``text`` means to be ``section.key=value``, rightly spelt or not; a question may hold a ``=``, too."""
+    key, equals, _ = text.partition("=")
+    section = key.strip().partition(".")[0].casefold()
+    return bool(equals) and len(key.split()) == 1 and (section in LecternConfig.model_fields or "." in key)
 
 
 @app.command()

@@ -188,7 +188,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Embed chunks into a FAISS index.", ("passages", "dimension"),
     ),
     Stage(
-        "generate-qa", "jobs.generate_qa", 3,
+        "generate-qa", "jobs.generate_qa", 4,
         ("generate_qa", "retrieval.top_k", "retrieval.candidates", "retrieval.density_weight",
          "retrieval.max_per_document"),
         ("chunks", "documents", "index", REVIEWS, REPLAYS, WORDING), ("qa", "qa_rejected"), _teaching,
@@ -200,12 +200,12 @@ PIPELINE: tuple[Stage, ...] = (
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
-        "convert", "jobs.convert", 3, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
+        "convert", "jobs.convert", 4, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
         _converting,
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "quantized_kld", "same_top_1"),
     ),
     Stage(
-        "eval", "jobs.eval", 3,
+        "eval", "jobs.eval", 4,
         ("eval", "retrieval", "generation", "convert.quantization", "convert.calibration_rows",
          "convert.calibration_chunks", "convert.calibration_length"),
         ("qa", "chunks", "index", "gguf", "base", "adapter"), ("eval",),
@@ -217,7 +217,7 @@ PIPELINE: tuple[Stage, ...] = (
 """What `lectern run` runs."""
 
 TUNE = Stage(
-    "tune", "jobs.tune", 4,
+    "tune", "jobs.tune", 5,
     ("tune", "finetune", "retrieval", "generate_qa.context", "generate_qa.splits", "chunk", "index.embedder",
      "index.factory"),
     ("qa", "base", "index", "documents", PAPERS), ("sweep",), _sweep,

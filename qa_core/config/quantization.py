@@ -34,7 +34,8 @@ class ParityLimits(Section):
 
 class ConvertCompute(Section):
     num_workers: int = Field(1, ge=1)
-    """Ray tasks that gather the importance matrix at once; the matrix is the same for any number of them."""
+    """Ray tasks that gather the importance matrix at once; the matrix is the same for any number of them. Each
+    holds the model in float32."""
     num_cpus: float = Field(1.0, gt=0)
     """Of each task."""
     num_gpus: float = Field(0.0, ge=0)

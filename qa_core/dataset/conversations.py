@@ -77,7 +77,7 @@ def _without_evidence(distractors: Sequence[Passage], row: Row) -> list[Passage]
 
 
 def _filled(kept: Sequence[Passage], others: Sequence[Passage], top_k: int) -> list[Passage]:
-    """``kept`` and as many of ``others`` as make ``top_k``, each with what those before it have not said."""
+    """``kept``, whole, and as many of ``others`` as make ``top_k``, each with what those before it have not said."""
     passages = list(kept)
     for passage in others:
         if len(passages) >= top_k:

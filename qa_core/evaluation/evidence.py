@@ -1,6 +1,7 @@
 """Whether passages hold what a row's answer rests on, told by the characters of the paper.
 
-Chunk ids would not do: neighbouring chunks share sentences, passages are shortened, and papers are cut anew in a sweep.
+For what an answer was shown chunk ids would not do: neighbouring chunks share sentences, passages are shortened, and
+papers are cut anew in a sweep.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ def evidence_recall(evidence: Sequence[Span], passages: Sequence[Passage], paper
 
 
 def gold_numbers(evidence: Sequence[Span], passages: Sequence[Passage], papers: Mapping[str, str]) -> list[int]:
-    """Numbers, from 1, of the passages that hold some of the evidence. ``papers`` as in :func:`evidence_recall`."""
+    """Numbers, from 1, of the passages that hold a character of the evidence or more.
+
+    Args:
+        papers: as in :func:`evidence_recall`.
+    """
     return [number for number, passage in enumerate(passages, start=1) if _holds_some(passage, evidence, papers)]
 
 

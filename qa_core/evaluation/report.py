@@ -37,7 +37,7 @@ LABELS = {
     "term_recall": "Technical terms",
     "mrr": "MRR",
     "cites_any": "Answers that cite a passage",
-    "cites_gold": "Answers that cite the gold passage",
+    "cites_gold": "Answers that cite a passage with the evidence",
     "abstains_unanswerable": "Unanswerable questions that are declined",
     "abstains_answerable": "Answerable questions that are declined",
     "standalone": "without retrieval",
@@ -166,7 +166,7 @@ def samples(predictions: Sequence[Mapping[str, Any]], passages: Mapping[str, Pas
 def _sample(rows: Sequence[Mapping[str, Any]], passages: Mapping[str, Passage]) -> Sample:
     first = rows[0]
     retrieved: Sequence[str] = next((row["retrieved_chunk_ids"] for row in rows if row["retrieved_chunk_ids"]), [])
-    cited = {number for row in rows for number in row["cited"]}
+    cited, gold = ({number for row in rows for number in row[name]} for name in ("cited", "gold_numbers"))
     return Sample(
         qa_id=first["qa_id"],
         question_type=first["question_type"],
@@ -174,7 +174,7 @@ def _sample(rows: Sequence[Mapping[str, Any]], passages: Mapping[str, Passage]) 
         reference=first["reference"],
         answers=[_answer(row) for row in rows],
         passages=[
-            SamplePassage(number, passages[chunk_id], chunk_id in first["gold_chunk_ids"], number in cited)
+            SamplePassage(number, passages[chunk_id], number in gold, number in cited)
             for number, chunk_id in enumerate(retrieved, start=1)
         ],
     )

@@ -64,7 +64,7 @@ class Slots:
         """Save what ``slot`` holds in another free slot: an empty one, or the one that was used longest ago.
 
         Args:
-            goes_on: its first tokens, which stay where they are.
+            goes_on: its first tokens, which stay where they are if the architecture can go back to them.
         """
         held = self._left.pop(slot, [])
         free = [other for other in range(self._context.n_seq_max) if other not in taken]

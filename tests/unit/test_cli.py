@@ -29,6 +29,7 @@ MISTAKES = {
     "unknown option": (["run", "--confg", "tiny"], "No such option"),
     "ask before run": (["ask", "-c", "tiny", "Why?", "run.storage=/tmp/lectern-nowhere"], "lectern run"),
     "ask with a misspelt setting": (["ask", "-c", "tiny", "Why?", "generation.max_tokenz=1"], "'max_tokens'"),
+    "ask with a section in capitals": (["ask", "-c", "tiny", "Why?", "Retrieval.top_k=3"], "did you mean"),
     "ask with settings alone": (["ask", "-c", "tiny", "generation.max_tokens=9"], "the question is empty"),
     "unknown storage": (["run", "-c", "tiny", "run.storage=nosuch://x"], "nosuch://x"),
 }
