@@ -39,7 +39,8 @@ def service(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     folder = write_adapter(work / "model", work / "adapter", strength=1.0)
     write_lora_gguf(work / "model", folder, work / "adapter.gguf", Description())
     adapters = f"serve.adapters={{tuned: {work / 'adapter.gguf'}}}"
-    with running_service(runs, f"serve.base_file={work / 'f16.gguf'}", adapters) as service:
+    base = f"serve.base_file={work / 'f16.gguf'}"
+    with running_service(runs, base, adapters, "generation.no_repeat_ngram_size=0") as service:
         yield service
 
 

@@ -73,7 +73,7 @@ def test_in_a_longer_conversation_every_answer_is_learned_and_no_question(tokeni
 
 def test_what_is_trained_is_what_the_data_set_shows(tokenizer: Any) -> None:
     text = "In Raft a quorum is a majority of the nodes."
-    passages = [Passage(f"c{n}", "d", "d.md", "T", ("S",), 0, 9, 5, 0.5, "T > S", f"{n} {text}") for n in range(4)]
+    passages = [Passage(f"c{n}", f"d{n}", "d.md", "T", ("S",), 0, 9, 5, 0.5, "T > S", f"{n} {text}") for n in range(4)]
     row = {"qa_id": "q", "chunk_ids": ["c2"], "question": "What is a quorum?", "answer": "A majority.", "evidence": []}
     settings = ContextSettings(shown=1.0, without_gold=0.0)
     shown, messages = converse({**row, "answerable": True}, [passages[2]], passages, settings, 3, 7)
