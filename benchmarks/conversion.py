@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.qwen_shape import QWEN_3B, make_adapter, make_qwen
-from qa_core.quantization.imatrix import ImportanceMatrix, collect
+from qa_core.quantization.imatrix import ImportanceMatrix
+from qa_core.quantization.moments import collect
 from qa_core.quantization.quantize import quantize
 from qa_core.quantization.reference import load_tokenizer
 
@@ -119,7 +120,7 @@ def against_llama_imatrix(model: Path, f16: Path, text: str, folder: Path, threa
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
     ids = load_tokenizer(model)(text, add_special_tokens=False)["input_ids"]
     rows = [ids[start : start + _CHUNK] for start in range(0, len(ids) - _CHUNK + 1, _CHUNK)]
-    ours, theirs = collect(model, rows, threads), ImportanceMatrix.load(out)
+    ours, theirs = collect(model, rows, threads).importance, ImportanceMatrix.load(out)
     distances = [
         float(np.linalg.norm(mean - theirs.means[name]) / np.linalg.norm(theirs.means[name]))
         for name, mean in ours.means.items()

@@ -1,12 +1,13 @@
-"""What the importance matrix is worth, and what conversion and quantisation cost.
+"""What calibration is worth, and what conversion and quantisation cost.
 
     python -m benchmarks.quantization [--run runs/tiny] [--large]
 
-Reads a finished run: its base, adapter, chunks and rows. With the matrix and without, files have equal types and equal
-bytes but for the matrix's name; both are compared with the 16-bit file on the validation and test conversations, which
-neither training nor calibration saw. Intervals are 95% bootstraps over conversations. One quantisation is one throw of
-the dice for a small model, so the ratio is also given for other types and for the base model, which is not tuned, and
-their geometric mean.
+Reads a finished run: its base, adapter, chunks and rows. Three files of equal types and equal bytes, but for what they
+say about the matrix, are compared with the 16-bit file on the validation and test conversations, which neither training
+nor calibration saw: llama.cpp's rounding without an importance matrix, with it, and with it and GPTQ, as Lectern
+publishes. Ratios are to the first; intervals are 95% bootstraps over conversations. One quantisation is one throw of
+the dice for a small model, so they are also given for other types and for the base model, which is not tuned, and their
+geometric means.
 
 ``--large`` makes a random model in the shape of Qwen2.5-3B (6 GB, and as much again for the GGUF) and times it. The
 time of llama.cpp's own program is null unless llama-quantize is on the PATH; with llama-imatrix there, the matrices are
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -34,7 +37,8 @@ from qa_core.config import ConvertCompute, ConvertSettings
 from qa_core.generation.llama import LlamaModel
 from qa_core.quantization.calibration import calibration_rows
 from qa_core.quantization.divergence import TokenDivergence, token_divergence
-from qa_core.quantization.imatrix import ImportanceMatrix, collect
+from qa_core.quantization.gptq import round_again
+from qa_core.quantization.moments import InputMoments, collect
 from qa_core.quantization.quantize import quantize
 from qa_core.quantization.reference import load_tokenizer
 from qa_core.training.sft import encode
@@ -55,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
         copies = ModelCopies(inputs, ConvertSettings(compute=ConvertCompute(n_threads=THREADS)), Path(folder))
         figures |= _same_from_any_workers(copies)
-        figures |= _what_the_matrix_is_worth(copies)
+        figures |= _what_calibration_is_worth(copies)
         figures |= speed(copies.f16("tuned"), Path(folder), "small", THREADS)
         text = "\n\n".join(copies.tables()[1].column("text").to_pylist())
         figures |= against_llama_imatrix(copies.folder("tuned"), copies.f16("tuned"), text, Path(folder), THREADS)
@@ -72,16 +76,16 @@ def main() -> None:
 
 
 def _same_from_any_workers(copies: ModelCopies) -> dict[str, float]:
-    """Largest relative difference of a mean between the matrix of one worker and those of more."""
+    """Largest relative difference of a sum between the moments of one worker and those of more."""
     rows = calibration_rows(copies.folder("tuned"), *copies.tables(), copies.settings)
     with ray_session():
-        matrices = [gather(_with_workers(copies, workers), "tuned", rows) for workers in WORKERS]
+        first, *others = [gather(_with_workers(copies, workers), "tuned", rows) for workers in WORKERS]
     differences = [
-        float(np.max(np.abs(other.means[name] - mean) / np.maximum(mean, np.finfo(np.float32).tiny)))
-        for other in matrices[1:]
-        for name, mean in matrices[0].means.items()
+        float(np.max(np.abs(other.sums[name] - total)) / np.max(np.abs(total)))
+        for other in others
+        for name, total in first.sums.items()
     ]
-    print(f"matrix from {', '.join(map(str, WORKERS))} workers: largest relative difference {max(differences):g}")
+    print(f"moments from {', '.join(map(str, WORKERS))} workers: largest relative difference {max(differences):g}")
     return {"workers_difference": max(differences)}
 
 
@@ -91,24 +95,23 @@ def _with_workers(copies: ModelCopies, workers: int) -> ModelCopies:
     return ModelCopies(copies.inputs, settings, copies.scratch)
 
 
-def _what_the_matrix_is_worth(copies: ModelCopies) -> dict[str, Any]:
+def _what_calibration_is_worth(copies: ModelCopies) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     rows = _held_out_rows(copies)
     for weights, kind in MEASURED:
-        figures[f"{weights}_{kind}"] = measured = _ratio(copies, weights, kind, _matrix(copies, weights), rows)
+        figures[f"{weights}_{kind}"] = measured = _ratios(copies, weights, kind, _moments(copies, weights), rows)
         print(weights, kind, json.dumps(measured), flush=True)
-    ratios = [measured["ratio"][0] for measured in figures.values()]
     tuned = figures["tuned_Q4_K_M"]
-    return figures | {
-        "kld_ratio": tuned["ratio"][0],
-        "kld_ratio_terms": tuned["ratio_terms"][0],
-        "mean_kld_ratio": rounded(float(np.exp(np.mean(np.log(ratios))))),
+    means = {
+        f"mean_{name}": rounded(float(np.exp(np.mean([np.log(measured[name][0]) for measured in figures.values()]))))
+        for name in ("ratio", "ratio_matrix")
     }
+    return figures | means | {"kld_ratio": tuned["ratio"][0], "kld_ratio_terms": tuned["ratio_terms"][0]}
 
 
-def _matrix(copies: ModelCopies, weights: Weights) -> ImportanceMatrix:
+def _moments(copies: ModelCopies, weights: Weights) -> InputMoments:
     rows = calibration_rows(copies.folder(weights), *copies.tables(), copies.settings)
-    return collect(copies.folder(weights), rows, THREADS)
+    return collect(copies.folder(weights), rows, THREADS, copies.settings.full_moments)
 
 
 def _held_out_rows(copies: ModelCopies) -> list[list[int]]:
@@ -118,23 +121,31 @@ def _held_out_rows(copies: ModelCopies) -> list[list[int]]:
     return [encode(tokenizer, messages).input_ids[: copies.settings.calibration_length] for messages in held]
 
 
-def _ratio(
-    copies: ModelCopies, weights: Weights, kind: str, matrix: ImportanceMatrix, rows: Sequence[Sequence[int]]
+def _ratios(
+    copies: ModelCopies, weights: Weights, kind: str, moments: InputMoments, rows: Sequence[Sequence[int]]
 ) -> dict[str, Any]:
-    """Mean KLD with the matrix over that without, with its interval, at all tokens and at technical terms alone."""
-    f16, files = copies.f16(weights), {}
-    for label, used in (("with", matrix), ("without", None)):
-        files[label] = copies.scratch / f"{weights}-{kind}-{label}.gguf"
-        quantize(f16, files[label], kind, used, THREADS)
-    measured = {label: _divergences(f16, file, rows) for label, file in files.items()}
+    """Mean KLD of each way over that of the plain one, with its interval, at all tokens and at terms alone."""
+    f16 = copies.f16(weights)
+    files = {way: copies.scratch / f"{weights}-{kind}-{way}.gguf" for way in ("plain", "matrix", "gptq")}
+    quantize(f16, files["plain"], kind, None, THREADS)
+    quantize(f16, files["matrix"], kind, moments.importance, THREADS)
+    started = time.perf_counter()
+    shutil.copyfile(files["matrix"], files["gptq"])
+    round_again(f16, files["gptq"], moments, THREADS)
+    seconds = time.perf_counter() - started
+    measured = {way: _divergences(f16, file, rows) for way, file in files.items()}
+    plain = measured["plain"]
     return {
-        "kld_with": rounded(np.concatenate([row.kld for row in measured["with"]]).mean()),
-        "kld_without": rounded(np.concatenate([row.kld for row in measured["without"]]).mean()),
-        "ratio": _interval(measured["with"], measured["without"], terms=False),
-        "ratio_terms": _interval(measured["with"], measured["without"], terms=True),
-        "same_top_with": rounded(np.concatenate([row.same_top for row in measured["with"]]).mean()),
-        "same_top_without": rounded(np.concatenate([row.same_top for row in measured["without"]]).mean()),
+        **{f"kld_{way}": rounded(np.concatenate([row.kld for row in own]).mean()) for way, own in measured.items()},
+        "ratio_matrix": _interval(measured["matrix"], plain, terms=False),
+        "ratio": _interval(measured["gptq"], plain, terms=False),
+        "ratio_terms": _interval(measured["gptq"], plain, terms=True),
+        **{
+            f"same_top_{way}": rounded(np.concatenate([row.same_top for row in own]).mean())
+            for way, own in measured.items()
+        },
         "bytes": [file.stat().st_size for file in files.values()],
+        "gptq_s": rounded(seconds),
     }
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from qa_core.config import GenerationSettings
+from qa_core.config import ConvertSettings, GenerationSettings
 from qa_core.corpus.documents import Document
 from qa_core.evaluation.metrics import token_f1
 from qa_core.evaluation.statistics import DocumentBootstrap, mean_of
@@ -30,8 +30,8 @@ from qa_core.generation.chat import ABSTENTION, build_messages, cited_numbers, s
 from qa_core.generation.engine import Engine
 from qa_core.generation.sampling import SamplingParams
 from qa_core.quantization.convert import write_gguf
-from qa_core.quantization.imatrix import collect
-from qa_core.quantization.quantize import quantize
+from qa_core.quantization.moments import collect
+from qa_core.quantization.quantize import quantize_calibrated
 from qa_core.quantization.reference import load_model, load_tokenizer
 from tools.reader import attention
 from tools.reader.batches import Batcher
@@ -80,7 +80,8 @@ def _files(model: Path, learned: Sequence[Pupil], folder: Path) -> dict[str, Pat
         batcher([classroom.context(course_at(1.0))]).ids[0, : SETTINGS.n_ctx].tolist()
         for _ in range(CALIBRATION_CONTEXTS)
     ]
-    quantize(f16, q4, "Q4_K_M", collect(model, rows, THREADS), THREADS)
+    moments = collect(model, rows, THREADS, ConvertSettings().full_moments)
+    quantize_calibrated(f16, q4, "Q4_K_M", moments, "gptq", THREADS)
     return {"f16": f16, "Q4_K_M": q4}
 
 

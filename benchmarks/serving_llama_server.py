@@ -24,7 +24,13 @@ _LOADED_WITHIN_S = 120
 
 
 def against_llama_server(
-    arguments: Sequence[str], name: str, model: Path, prompts: Callable[[int], Sequence[str]], rounds: int, threads: int
+    arguments: Sequence[str],
+    name: str,
+    model: Path,
+    prompts: Callable[[int], Sequence[str]],
+    rounds: int,
+    threads: int,
+    client_counts: Sequence[int] = CLIENTS,
 ) -> dict[str, Any]:
     """Tokens a second by number of clients, medians over ``rounds``; empty where llama-server is not on the PATH.
 
@@ -43,13 +49,13 @@ def against_llama_server(
     ]  # fmt: skip
     with running([*arguments, *slots]), _llama_server(program, model, threads):
         for number in range(rounds):
-            for clients in CLIENTS:
+            for clients in client_counts:
                 asked = requests(prompts(number), clients)
                 for server, url in (("service", URL), ("llama_server", THEIR_URL)):
                     speed = asyncio.run(_tokens_per_second(url, name, asked))
                     figures.setdefault(f"{server}_{clients}", []).append(speed)
     medians = {key: round(statistics.median(values), 1) for key, values in figures.items()}
-    ratios = {f"ratio_c{n}": round(medians[f"service_{n}"] / medians[f"llama_server_{n}"], 2) for n in CLIENTS}
+    ratios = {f"ratio_c{n}": round(medians[f"service_{n}"] / medians[f"llama_server_{n}"], 2) for n in client_counts}
     return {**medians, **ratios}
 
 

@@ -1,6 +1,6 @@
-"""adapter + base -> merged -> F16 GGUF -> importance matrix -> quantised GGUF, behind a parity gate.
+"""adapter + base -> merged -> F16 GGUF -> calibration -> quantised GGUF, behind a parity gate.
 
-One Ray task does it all, because every step reads the file of the step before; the matrix alone is gathered by several.
+One Ray task does it all, because every step reads the file of the step before; several share the calibration alone.
 Finished files in the scratch folder are kept, so a run that was killed goes on where it stopped.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qa_core.quantization.description import Description
     from qa_core.quantization.parity_report import ParityReport
 
-_STEPS = ("merge", "convert", "matrix", "quantise", "parity")
+_STEPS = ("merge", "convert", "calibrate", "quantise", "parity")
 _FAILED = "gguf_failed"
 """Where the files of a failed conversion are kept; it never gets a manifest, so nothing takes it for an artifact."""
 

@@ -19,7 +19,7 @@ from qa_core.config import SERVED, ConvertSettings
 
 if TYPE_CHECKING:
     from qa_core.quantization.description import Description
-    from qa_core.quantization.imatrix import ImportanceMatrix
+    from qa_core.quantization.moments import InputMoments
 
 Weights = Literal["base", "tuned"]
 
@@ -29,7 +29,7 @@ class ModelCopies:
     """The one way from weights to a file. What a run before this one finished is not made again."""
 
     inputs: Mapping[str, Artifact]
-    """``base``, ``adapter`` (for ``tuned``), and ``qa`` and ``chunks`` (for the importance matrix)."""
+    """``base``, ``adapter`` (for ``tuned``), and ``qa`` and ``chunks`` (for the calibration)."""
     settings: ConvertSettings
     scratch: Path
     description: Description | None = None
@@ -46,13 +46,14 @@ class ModelCopies:
         return once(self.scratch / "tuned", lambda out: merge_adapter(base, adapter, out))
 
     def bytes_needed(self, quantization: str) -> int:
-        """Room that the merged folder, the F16 file and the quantised file take, and its published copy."""
-        from qa_core.quantization.sizes import predicted_bytes
+        """Room for the merged folder, the F16 file, the moments, the quantised file and its published copy."""
+        from qa_core.quantization.sizes import moments_bytes, predicted_bytes
 
         base = self.folder("base")
         weights = sum(file.stat().st_size for file in base.glob("*.safetensors"))
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-        return 2 * weights + 2 * predicted_bytes(config, quantization)
+        moments = moments_bytes(config, self.settings.full_moments)
+        return 2 * weights + moments + 2 * predicted_bytes(config, quantization)
 
     def f16(self, weights: Weights) -> Path:
         from qa_core.quantization.convert import write_gguf
@@ -62,20 +63,25 @@ class ModelCopies:
             lambda out: write_gguf(self.folder(weights), out, "f16", self.description, self.settings.compute.n_threads),
         )
 
+    def moments(self, weights: Weights) -> Path:
+        """What the inputs of each layer are like, gathered by ``settings.compute.num_workers`` Ray tasks at once."""
+        return once(self.scratch / f"{weights}-moments.safetensors", lambda out: self._gathered(weights).save(out))
+
     def matrix(self, weights: Weights) -> Path:
-        """The importance matrix, gathered by ``settings.compute.num_workers`` Ray tasks at once."""
-        return once(self.scratch / f"{weights}-imatrix.gguf", lambda out: self._gathered(weights).save(out))
+        """The importance matrix, which is the diagonal of the moments, as llama.cpp reads it."""
+        from qa_core.quantization.moments import InputMoments
+
+        return once(
+            self.scratch / f"{weights}-imatrix.gguf",
+            lambda out: InputMoments.load(self.moments(weights)).importance.save(out),
+        )
 
     def quantized(self, weights: Weights, quantization: str) -> Path:
-        """A base is quantised just as the tuned model is: in the same type, with a matrix from the same rows."""
-        from qa_core.quantization.imatrix import ImportanceMatrix
-        from qa_core.quantization.quantize import quantize
-
-        f16, n_threads = self.f16(weights), self.settings.compute.n_threads
-        matrix = ImportanceMatrix.load(self.matrix(weights))
+        """A base is quantised just as the tuned model is: in the same type, with moments from the same rows."""
+        f16, moments = self.f16(weights), self.moments(weights)
         return once(
             self.scratch / f"{weights}-{quantization}.gguf",
-            lambda out: quantize(f16, out, quantization, matrix, n_threads),
+            lambda out: self._quantize(f16, moments, quantization, out),
         )
 
     def served_or_copy(self, name: str) -> Path:
@@ -92,15 +98,24 @@ class ModelCopies:
         qa = self.inputs["qa"].read_table(["qa_id", "doc_id", "split", "question", "context_chunk_ids", "messages"])
         return qa, self.inputs["chunks"].read_table()
 
-    def _gathered(self, weights: Weights) -> ImportanceMatrix:
+    def _gathered(self, weights: Weights) -> InputMoments:
         from qa_core.quantization.calibration import calibration_rows
 
         rows = calibration_rows(self.folder(weights), *self.tables(), self.settings)
         return gather(self, weights, rows)
 
+    def _quantize(self, f16: Path, moments: Path, quantization: str, out: Path) -> None:
+        from qa_core.quantization.moments import InputMoments
+        from qa_core.quantization.quantize import quantize_calibrated
 
-def gather(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]]) -> ImportanceMatrix:
-    """The matrix over ``rows``, a share of them in each worker; this process, which holds a GPU or a CPU, is one.
+        settings = self.settings
+        quantize_calibrated(
+            f16, out, quantization, InputMoments.load(moments), settings.rounding, settings.compute.n_threads
+        )
+
+
+def gather(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]]) -> InputMoments:
+    """The moments over ``rows``, a share of them in each worker; this process, which holds a GPU or a CPU, is one.
 
     Sums add up exactly, so neither the number of shares nor their order matters.
     """
@@ -116,9 +131,10 @@ def gather(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]])
     return total
 
 
-def _share(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]]) -> ImportanceMatrix:
+def _share(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]]) -> InputMoments:
     """On whatever node this is: where the scratch folder is not shared, it gets a merged model too."""
-    from qa_core.quantization.imatrix import collect
+    from qa_core.quantization.moments import collect
 
     copies.scratch.mkdir(parents=True, exist_ok=True)
-    return collect(copies.folder(weights), rows, copies.settings.compute.n_threads)
+    settings = copies.settings
+    return collect(copies.folder(weights), rows, settings.compute.n_threads, settings.full_moments)

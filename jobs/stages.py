@@ -166,10 +166,10 @@ def _converting(config: LecternConfig) -> Resources:
 
 
 def _evaluating(config: LecternConfig) -> Resources:
-    """One task, and beside it those that gather the matrix of a base that is quantised for comparison."""
-    own, matrix = config.eval.compute, config.convert.compute
-    helpers = matrix.num_workers - 1 if "base-4bit" in config.eval.compare else 0
-    return Resources(own.num_cpus + helpers * matrix.num_cpus, own.num_gpus + helpers * matrix.num_gpus)
+    """One task, and beside it those that calibrate a base that is quantised for comparison."""
+    own, calibration = config.eval.compute, config.convert.compute
+    helpers = calibration.num_workers - 1 if "base-4bit" in config.eval.compare else 0
+    return Resources(own.num_cpus + helpers * calibration.num_cpus, own.num_gpus + helpers * calibration.num_gpus)
 
 
 PIPELINE: tuple[Stage, ...] = (
@@ -200,14 +200,15 @@ PIPELINE: tuple[Stage, ...] = (
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
-        "convert", "jobs.convert", 4, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
+        "convert", "jobs.convert", 5, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
         _converting,
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "quantized_kld", "same_top_1"),
     ),
     Stage(
         "eval", "jobs.eval", 4,
-        ("eval", "retrieval", "generation", "convert.quantization", "convert.calibration_rows",
-         "convert.calibration_chunks", "convert.calibration_length"),
+        ("eval", "retrieval", "generation", "convert.quantization", "convert.rounding",
+         "convert.gptq_max_inputs", "convert.calibration_rows", "convert.calibration_chunks",
+         "convert.calibration_length"),
         ("qa", "chunks", "index", "gguf", "base", "adapter"), ("eval",),
         _evaluating,
         "Measure answers on the test split.",

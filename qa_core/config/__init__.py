@@ -20,7 +20,7 @@ from qa_core.config.dataset import (
 from qa_core.config.embedding import SentenceTransformersEmbedder
 from qa_core.config.evaluation import SERVED, EvalCompute, EvalSettings
 from qa_core.config.generation import GenerationCompute, GenerationSettings
-from qa_core.config.quantization import ConvertCompute, ConvertSettings, ParityLimits
+from qa_core.config.quantization import ConvertCompute, ConvertSettings, ParityLimits, Rounding
 from qa_core.config.retrieval import IndexSettings, RetrievalSettings
 from qa_core.config.run import RunSettings
 from qa_core.config.section import DataCompute, Fraction, Section
@@ -76,6 +76,7 @@ __all__ = [
     "QuestionType",
     "Quotas",
     "RetrievalSettings",
+    "Rounding",
     "RunSettings",
     "ScratchModel",
     "SearchDimension",

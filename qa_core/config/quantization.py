@@ -8,6 +8,8 @@ from pydantic import Field
 
 from qa_core.config.section import Fraction, Section
 
+Rounding = Literal["gptq", "nearest"]
+
 
 class ParityLimits(Section):
     """What the converted files may differ by before the stage fails."""
@@ -34,8 +36,8 @@ class ParityLimits(Section):
 
 class ConvertCompute(Section):
     num_workers: int = Field(1, ge=1)
-    """Ray tasks that gather the importance matrix at once; the matrix is the same for any number of them. Each
-    holds the model in float32."""
+    """Ray tasks that calibrate at once; what they find is the same for any number of them. Each holds the model in
+    float32."""
     num_cpus: float = Field(1.0, gt=0)
     """Of each task."""
     num_gpus: float = Field(0.0, ge=0)
@@ -45,10 +47,16 @@ class ConvertCompute(Section):
 
 class ConvertSettings(Section):
     quantization: Literal["Q4_K_M", "Q4_K_S", "IQ4_XS", "Q5_K_M", "Q6_K", "Q8_0"] = "Q4_K_M"
+    rounding: Rounding = "gptq"
+    """``gptq`` chooses the 4 or 5 bits of each weight again, so that errors cancel on the calibration rows; ``nearest``
+    is what llama.cpp does. Types and size are the same."""
+    gptq_max_inputs: int = Field(4096, ge=0)
+    """Layers with more input channels than this keep the nearest values: those of n inputs take 8 n^2 bytes of memory
+    in each task, for as many as the model has."""
     base_file: bool = False
     """Also write ``base.gguf``, the base in the same type, over which a service can lay the adapter."""
     calibration_rows: int = Field(64, ge=1)
-    """Training conversations, in the served chat template, that the importance matrix is computed on."""
+    """Training conversations, in the served chat template, that the model is calibrated on."""
     calibration_chunks: int = Field(32, ge=0)
     """Prompts that show the training papers' own chunks as sources of a training question, beside those."""
     calibration_length: int = Field(512, ge=32)
@@ -57,3 +65,8 @@ class ConvertSettings(Section):
     """Fewer than these say too little about which channels matter, and the stage fails."""
     parity: ParityLimits = ParityLimits()
     compute: ConvertCompute = ConvertCompute()
+
+    @property
+    def full_moments(self) -> int:
+        """Most inputs of a layer of which all products are summed, not their squares alone."""
+        return self.gptq_max_inputs if self.rounding == "gptq" else 0

@@ -6,21 +6,16 @@ the mean, because the error of a product grows with the square of its input (lla
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import gguf
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from qa_core.errors import UserError
 from qa_core.generation.gguf_header import read_header
-from qa_core.quantization.architectures import Architecture
-from qa_core.quantization.reference import load_model
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _DATASET = "imatrix.datasets"
@@ -33,7 +28,7 @@ class ImportanceMatrix:
     """Sums and counts by GGUF tensor name."""
 
     sums: dict[str, npt.NDArray[np.float64]]
-    """Sum of x^2 [input channels]. Float64 holds the sum of many float32 numbers exactly, so merging has no order."""
+    """Sum of x^2 [input channels]."""
     counts: dict[str, int]
     """Tokens summed over."""
     num_rows: int
@@ -44,15 +39,6 @@ class ImportanceMatrix:
     @property
     def means(self) -> dict[str, npt.NDArray[np.float32]]:
         return {name: (total / self.counts[name]).astype(np.float32) for name, total in self.sums.items()}
-
-    def merge(self, other: Self) -> Self:
-        """The matrix over the rows of both."""
-        return type(self)(
-            {name: total + other.sums[name] for name, total in self.sums.items()},
-            {name: count + other.counts[name] for name, count in self.counts.items()},
-            self.num_rows + other.num_rows,
-            max(self.length, other.length),
-        )
 
     def save(self, path: Path, dataset: str = "train") -> None:
         """Write llama.cpp's GGUF format, which its own llama-quantize and llama-imatrix read."""
@@ -93,44 +79,3 @@ class ImportanceMatrix:
             header.metadata[_NUM_ROWS],
             header.metadata[_LENGTH],
         )
-
-
-def collect(
-    model: Path,
-    token_rows: Sequence[Sequence[int]],
-    n_threads: int = 1,
-    on_row: Callable[[], None] | None = None,
-) -> ImportanceMatrix:
-    """Run the Hugging Face folder ``model`` over ``token_rows`` and sum the squared inputs of its linear layers.
-
-    A row is one forward pass, so no padding is ever counted. An output matrix tied to the embedding is left out: it
-    gained nothing from the matrix.
-    """
-    network = load_model(model, n_threads)
-    sums: dict[str, npt.NDArray[np.float64]] = {}
-    handles = [module.register_forward_pre_hook(_adder(sums, name)) for name, module in _linears(model, network)]
-    with torch.inference_mode():
-        for row in token_rows:
-            network(torch.tensor([list(row)], device=network.device), use_cache=False)
-            if on_row:
-                on_row()
-    for handle in handles:
-        handle.remove()
-    tokens = sum(map(len, token_rows))
-    return ImportanceMatrix(sums, dict.fromkeys(sums, tokens), len(token_rows), max(map(len, token_rows)))
-
-
-def _linears(model: Path, network: Any) -> list[tuple[str, torch.nn.Linear]]:
-    """The linear layers that have a matrix of their own in the GGUF file, with its name."""
-    architecture = Architecture.of(json.loads((model / "config.json").read_text(encoding="utf-8")))
-    modules = {f"{name}.weight": part for name, part in network.named_modules() if isinstance(part, torch.nn.Linear)}
-    names = architecture.gguf_names(list(modules))
-    return [(target, modules[source]) for source, target in names.items()]
-
-
-def _adder(sums: dict[str, npt.NDArray[np.float64]], name: str) -> Callable[[torch.nn.Module, tuple[Any, ...]], None]:
-    def add(_: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
-        squares = inputs[0].detach().float().square().flatten(0, -2).sum(0)
-        sums[name] = sums.get(name, 0.0) + squares.double().cpu().numpy()
-
-    return add

@@ -8,11 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from qa_core.config import Rounding
 from qa_core.errors import UserError
 from qa_core.generation.gguf_model import read_model_header
 from qa_core.generation.llama import library
 from qa_core.generation.model_file import IMATRIX_FILE
+from qa_core.quantization.gptq import round_again
 from qa_core.quantization.imatrix import ImportanceMatrix
+from qa_core.quantization.moments import InputMoments
+
+
+def quantize_calibrated(
+    f16: Path, out: Path, quantization: str, moments: InputMoments, rounding: Rounding, n_threads: int
+) -> None:
+    """As :func:`quantize` does with the importance matrix of ``moments``, and then rounded as ``rounding`` says."""
+    quantize(f16, out, quantization, moments.importance, n_threads)
+    if rounding == "gptq":
+        round_again(f16, out, moments, n_threads)
 
 
 def quantize(f16: Path, out: Path, quantization: str, matrix: ImportanceMatrix | None, n_threads: int) -> None:

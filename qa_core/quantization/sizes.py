@@ -26,6 +26,8 @@ _USUAL = {
     "Q4_K_M": Type.Q4_K, "Q4_K_S": Type.Q4_K, "IQ4_XS": Type.IQ4_XS, "Q5_K_M": Type.Q5_K, "Q6_K": Type.Q6_K,
     "Q8_0": Type.Q8_0,
 }  # fmt: skip
+_INPUTS = ("attn_q", "attn_output", "ffn_gate", "ffn_down")
+"""One layer of each group that has the same input."""
 _NARROW = {Type.Q4_K: Type.Q5_0, Type.Q5_K: Type.Q5_1, Type.Q6_K: Type.Q8_0, Type.IQ4_XS: Type.IQ4_NL}
 """What stands in where the rows are no multiple of 256."""
 
@@ -36,6 +38,13 @@ def predicted_bytes(config: Mapping[str, Any], quantization: str) -> int:
     shapes = dict(dimensions.shapes())
     data = sum(_nbytes(tensor_type(name, shape, dimensions, quantization), shape) for name, shape in shapes.items())
     return _HEADER_BYTES + len(shapes) * _TENSOR_ENTRY_BYTES + dimensions.vocabulary * _TOKEN_BYTES + data
+
+
+def moments_bytes(config: Mapping[str, Any], full_up_to: int) -> int:
+    """Bytes of the file of :class:`~qa_core.quantization.moments.InputMoments`, as ``collect`` gathers them."""
+    shapes = dict(Architecture.of(config).dimensions.shapes())
+    inputs = [shape[0] for name, shape in shapes.items() if len(shape) == 2 and name.split(".")[-2] in _INPUTS]
+    return 4 * sum(width**2 if width <= full_up_to else width for width in inputs)
 
 
 def tensor_type(name: str, shape: tuple[int, ...], dimensions: Dimensions, quantization: str) -> Type:

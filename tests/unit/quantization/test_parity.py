@@ -12,7 +12,7 @@ from qa_core.quantization import parity
 from qa_core.quantization.calibration import HeldOut
 from qa_core.quantization.convert import write_gguf
 from qa_core.quantization.hard_strings import HARD_STRINGS, tokenizer_strings
-from qa_core.quantization.imatrix import collect
+from qa_core.quantization.moments import collect
 from qa_core.quantization.parity_report import ParityReport
 from qa_core.quantization.quantize import quantize
 
@@ -25,7 +25,7 @@ def q4(
     tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     out = tmp_path_factory.mktemp("q4") / "q4.gguf"
-    quantize(tiny_gguf, out, "Q4_K_M", collect(tiny_model, token_rows), n_threads=1)
+    quantize(tiny_gguf, out, "Q4_K_M", collect(tiny_model, token_rows).importance, n_threads=1)
     return out
 
 

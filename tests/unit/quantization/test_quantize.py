@@ -12,14 +12,14 @@ from qa_core.config import GenerationCompute, GenerationSettings
 from qa_core.errors import UserError
 from qa_core.generation.engine import Engine, SamplingParams
 from qa_core.generation.gguf_header import read_header
-from qa_core.quantization.imatrix import collect
+from qa_core.quantization.moments import collect
 from qa_core.quantization.quantize import quantize
 
 
 def test_a_quantised_file_is_small_loads_and_answers(
     tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
-    matrix = collect(tiny_model, token_rows)
+    matrix = collect(tiny_model, token_rows).importance
     quantize(tiny_gguf, tmp_path / "q4.gguf", "Q4_K_M", matrix, n_threads=1)
     header = read_header(tmp_path / "q4.gguf")
     assert header.bits_per_weight < 6.5
@@ -36,7 +36,7 @@ def test_a_quantised_file_is_small_loads_and_answers(
 def test_the_bytes_do_not_depend_on_the_number_of_threads(
     tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
-    matrix = collect(tiny_model, token_rows)
+    matrix = collect(tiny_model, token_rows).importance
     for n_threads in (1, 2):
         quantize(tiny_gguf, tmp_path / f"{n_threads}.gguf", "Q4_K_M", matrix, n_threads)
     assert (tmp_path / "1.gguf").read_bytes() == (tmp_path / "2.gguf").read_bytes()
@@ -45,7 +45,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(
 def test_the_matrix_lowers_the_error_of_the_products_that_it_was_measured_for(
     tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
-    matrix = collect(tiny_model, token_rows)
+    matrix = collect(tiny_model, token_rows).importance
     exact = weights(tiny_gguf)
     errors = []
     for used in (None, matrix):

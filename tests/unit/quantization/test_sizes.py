@@ -9,7 +9,7 @@ from qa_core.config import ConvertSettings
 from qa_core.generation.gguf_model import read_model_header
 from qa_core.quantization.architectures import Architecture
 from qa_core.quantization.convert import write_gguf
-from qa_core.quantization.imatrix import ImportanceMatrix, collect
+from qa_core.quantization.moments import collect
 from qa_core.quantization.quantize import quantize
 from qa_core.quantization.sizes import predicted_bytes, tensor_type
 from tests.unit.quantization.golden_models import make_model
@@ -30,7 +30,7 @@ def test_qwen_3b_is_predicted_within_a_percent() -> None:
 def test_llama_cpp_chooses_the_types_that_were_predicted(
     quantization: str, tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
 ) -> None:
-    matrix: ImportanceMatrix = collect(tiny_model, token_rows[:2])
+    matrix = collect(tiny_model, token_rows[:2]).importance
     quantize(tiny_gguf, tmp_path / "out.gguf", quantization, matrix, n_threads=1)
     config = json.loads((tiny_model / "config.json").read_text())
     check_types(tmp_path / "out.gguf", config, quantization)

@@ -1,0 +1,100 @@
+"""The values that the weights of a quantised tensor can take, and the codes that say which.
+
+A block of 256 weights has scales and codes. With the scales as they are, each weight is
+``offset + step * level[code]``.
+Formats: ggml, ggml-common.h (block_q4_K, block_q5_K, block_iq4_xs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+
+_BLOCK = 256
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Format:
+    codes: slice
+    """Bytes of a block that hold its codes."""
+    levels: npt.NDArray[np.float32]
+    """By code, ascending."""
+    pack: Callable[[Bytes], Bytes]
+    """Codes [blocks, 256] to bytes [blocks, bytes]."""
+
+
+def _nibbles(width: int) -> Callable[[Bytes], Bytes]:
+    """``width`` codes in the lower halves of as many bytes, the next ``width`` in the upper ones."""
+
+    def pack(codes: Bytes) -> Bytes:
+        pairs = codes.reshape(len(codes), -1, 2, width)
+        return (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(len(codes), -1)
+
+    return pack
+
+
+def _five_bits(codes: Bytes) -> Bytes:
+    """The fifth bits first: byte n has those of the n-th code of each group of 32. Then the rest as nibbles."""
+    groups = codes.reshape(len(codes), 8, 32) >> 4
+    fifth = np.bitwise_or.reduce(groups << np.arange(8, dtype=np.uint8)[None, :, None], axis=1)
+    return np.concatenate([fifth, _nibbles(32)(codes & 15)], axis=1)
+
+
+_UNEVEN = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
+"""Levels of IQ4_NL and IQ4_XS (kvalues_iq4nl)."""
+_FORMATS = {
+    "Q4_K": _Format(slice(16, 144), np.arange(16, dtype=np.float32), _nibbles(32)),
+    "Q5_K": _Format(slice(16, 176), np.arange(32, dtype=np.float32), _five_bits),
+    "IQ4_XS": _Format(slice(8, 136), np.array(_UNEVEN, np.float32), _nibbles(16)),
+}
+
+
+@dataclass(frozen=True)
+class CodeGrid:
+    """What the weights [rows, inputs] of one tensor can be."""
+
+    levels: npt.NDArray[np.float32]
+    """By code, ascending."""
+    offset: npt.NDArray[np.float32]
+    """[rows, inputs]."""
+    step: npt.NDArray[np.float32]
+    """[rows, inputs]; 0 where all weights of a block are equal."""
+
+    @classmethod
+    def of(cls, tensor: gguf.ReaderTensor) -> CodeGrid | None:
+        """None for a type whose codes are not chosen here: those of 6 bits and more lose little."""
+        found = _FORMATS.get(tensor.tensor_type.name)
+        if found is None:
+            return None
+        levels = found.levels
+        lowest, highest = (_values_with(tensor, found, code) for code in (0, len(levels) - 1))
+        step = (highest - lowest) / (levels[-1] - levels[0])
+        return cls(levels, lowest - step * levels[0], step)
+
+
+def write_codes(tensor: gguf.ReaderTensor, codes: Bytes, rows: npt.NDArray[np.bool_]) -> None:
+    """Put ``codes`` [rows, inputs] into the marked rows of a tensor of a file that is open for writing."""
+    found = _FORMATS[tensor.tensor_type.name]
+    packed = found.pack(codes[rows].reshape(-1, _BLOCK))
+    blocks = _blocks(tensor)
+    chosen = blocks[rows]
+    chosen[:, :, found.codes] = packed.reshape(len(chosen), blocks.shape[1], -1)
+    blocks[rows] = chosen
+
+
+def _values_with(tensor: gguf.ReaderTensor, found: _Format, code: int) -> npt.NDArray[np.float32]:
+    """The weights [rows, inputs] as they would be if every code were ``code``."""
+    blocks = _blocks(tensor).copy()
+    blocks[:, :, found.codes] = found.pack(np.full((1, _BLOCK), code, np.uint8))
+    return np.asarray(gguf.dequantize(blocks.reshape(tensor.data.shape), tensor.tensor_type), np.float32)
+
+
+def _blocks(tensor: gguf.ReaderTensor) -> Bytes:
+    """A view [rows, blocks of a row, bytes of a block] of the file."""
+    per_row = int(tensor.shape[0]) // _BLOCK
+    return tensor.data.reshape(len(tensor.data), per_row, -1)

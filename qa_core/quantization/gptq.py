@@ -1,0 +1,102 @@
+"""Rounding weights one input channel after the other, so that later ones make up for the errors of earlier ones.
+
+llama.cpp chooses the scales of each block and then takes the nearest value for every weight alone. Here the scales stay
+and the codes are chosen again: GPTQ (Frantar et al. 2023, https://arxiv.org/abs/2210.17323), with channels in the order
+of their importance. The file keeps its types and its size, and llama.cpp reads it like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from qa_core.quantization.code_grids import CodeGrid, write_codes
+from qa_core.quantization.moments import InputMoments
+
+_DAMPING = 0.01
+"""Added to the diagonal, as a share of its mean: the moments of few tokens say little about rare directions."""
+_TOGETHER = 128
+"""Channels whose errors reach the rest in one product."""
+
+
+def round_again(
+    f16: Path, quantized: Path, moments: InputMoments, n_threads: int, on_tensor: Callable[[], None] | None = None
+) -> int:
+    """Choose the codes of ``quantized`` (made from ``f16``) again, in place; returns how many rows were changed.
+
+    A row keeps the codes of llama.cpp where these have the smaller error on the calibration rows.
+    """
+    torch.set_num_threads(n_threads)
+    originals = {tensor.name: tensor for tensor in gguf.GGUFReader(f16).tensors}
+    changed = 0
+    for tensor in gguf.GGUFReader(quantized, "r+").tensors:
+        products = moments.sums.get(tensor.name)
+        if products is not None and products.ndim == 2 and (grid := CodeGrid.of(tensor)):
+            changed += _round_tensor(originals[tensor.name], tensor, grid, products)
+        if on_tensor:
+            on_tensor()
+    return changed
+
+
+def _round_tensor(
+    original: gguf.ReaderTensor, tensor: gguf.ReaderTensor, grid: CodeGrid, products: npt.NDArray[np.float64]
+) -> int:
+    weights, nearest = _values(original), _values(tensor)
+    hessian = torch.from_numpy(products / max(np.diagonal(products).mean(), np.finfo(np.float64).tiny))
+    codes = feedback_codes(weights, grid, hessian)
+    levels = torch.from_numpy(grid.levels)
+    values = torch.from_numpy(grid.offset) + torch.from_numpy(grid.step) * levels[codes]
+    better = _errors(weights - values, hessian) < _errors(weights - nearest, hessian)
+    if better.any():
+        write_codes(tensor, codes.numpy().astype(np.uint8), better.numpy())
+    return int(better.sum())
+
+
+def feedback_codes(weights: torch.Tensor, grid: CodeGrid, hessian: torch.Tensor) -> torch.Tensor:
+    """Codes int64[rows, inputs] for float32 ``weights`` of the same shape.
+
+    Args:
+        hessian: mean of x x^T, float64[inputs, inputs], in any unit.
+    """
+    order = torch.argsort(hessian.diagonal(), descending=True, stable=True)
+    factor = _factor(hessian[order][:, order])
+    offset, step = (torch.from_numpy(part)[:, order] for part in (grid.offset, grid.step))
+    levels = torch.from_numpy(grid.levels)
+    borders = (levels[1:] + levels[:-1]) / 2
+    left, codes = weights[:, order], torch.empty(weights.shape, dtype=torch.int64)
+    for start in range(0, len(order), _TOGETHER):
+        end = min(start + _TOGETHER, len(order))
+        errors = torch.empty(len(weights), end - start)
+        for channel in range(start, end):
+            steps = (left[:, channel] - offset[:, channel]) / step[:, channel]
+            chosen = torch.bucketize(steps.nan_to_num(0.0), borders)
+            value = offset[:, channel] + step[:, channel] * levels[chosen]
+            error = (left[:, channel] - value) / factor[channel, channel]
+            left[:, channel + 1 : end] -= torch.outer(error, factor[channel, channel + 1 : end])
+            codes[:, order[channel]], errors[:, channel - start] = chosen, error
+        left[:, end:] -= errors @ factor[start:end, end:]
+    return codes
+
+
+def _factor(hessian: torch.Tensor) -> torch.Tensor:
+    """Upper Cholesky factor, in float32, of the inverse of the damped ``hessian``."""
+    share = _DAMPING * float(hessian.diagonal().mean()) or 1.0  # 1 where no token reached the layer
+    damped = hessian + share * torch.eye(len(hessian), dtype=torch.float64)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+    return torch.linalg.cholesky(inverse, upper=True).float()
+
+
+def _errors(differences: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of each output row on the calibration rows, float64[rows], in the unit of ``hessian``."""
+    wide = differences.double()
+    return ((wide @ hessian) * wide).sum(1)
+
+
+def _values(tensor: gguf.ReaderTensor) -> torch.Tensor:
+    """float32[rows, inputs]."""
+    return torch.from_numpy(np.array(gguf.dequantize(tensor.data, tensor.tensor_type), np.float32))
