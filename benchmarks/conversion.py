@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.qwen_shape import QWEN_3B, make_adapter, make_qwen
+from qa_core.config import ConvertSettings
+from qa_core.generation.gguf_header import read_header
+from qa_core.quantization.gptq import round_again
 from qa_core.quantization.imatrix import ImportanceMatrix
-from qa_core.quantization.moments import collect
+from qa_core.quantization.moments import InputMoments, collect
 from qa_core.quantization.quantize import quantize
 from qa_core.quantization.reference import load_tokenizer
 
@@ -75,7 +79,31 @@ def large(folder: Path, threads: int) -> dict[str, Any]:
         "peak_rss_gb": rounded(max(merge_peak, *peaks) / 1e9),
     }
     print(f"large: {json.dumps(figures)}", flush=True)
-    return figures | speed(f16, folder, "large", threads)
+    return figures | speed(f16, folder, "large", threads) | _gptq_speed(f16, folder / "gptq.gguf", threads)
+
+
+def _gptq_speed(f16: Path, out: Path, threads: int) -> dict[str, Any]:
+    """Seconds to choose the codes of the whole file again; what the inputs are like makes no difference to that."""
+    quantize(f16, out, "Q4_K_M", None, threads)
+    matrices = {
+        name: tensor.shape[0]
+        for name, tensor in read_header(out).tensors.items()
+        if name.startswith("blk.") and len(tensor.shape) == 2
+    }
+    products = {width: _products(width) for width in set(matrices.values())}
+    moments = InputMoments({name: products[width] for name, width in matrices.items()}, 1, 1, 1)
+    seconds = _timed(lambda: round_again(f16, out, moments, threads))
+    out.unlink()
+    print(f"large: codes chosen again in {seconds:.0f} s", flush=True)
+    return {"gptq_s_large": rounded(seconds)}
+
+
+def _products(width: int) -> npt.NDArray[np.float64]:
+    """Of random inputs; as ``collect`` does, of their squares alone where there are too many."""
+    if width > ConvertSettings().full_moments:
+        return np.ones(width)
+    inputs = np.random.default_rng(0).standard_normal((2 * width, width), np.float32)
+    return (inputs.T @ inputs).astype(np.float64)
 
 
 def _in_a_process(call: str, *paths: Path) -> tuple[float, int]:

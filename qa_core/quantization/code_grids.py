@@ -33,16 +33,16 @@ def _nibbles(width: int) -> Callable[[Bytes], Bytes]:
 
     def pack(codes: Bytes) -> Bytes:
         pairs = codes.reshape(len(codes), -1, 2, width)
-        return (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(len(codes), -1)
+        return np.bitwise_or(pairs[:, :, 0], pairs[:, :, 1] << 4, dtype=np.uint8).reshape(len(codes), -1)
 
     return pack
 
 
 def _five_bits(codes: Bytes) -> Bytes:
     """The fifth bits first: byte n has those of the n-th code of each group of 32. Then the rest as nibbles."""
-    groups = codes.reshape(len(codes), 8, 32) >> 4
-    fifth = np.bitwise_or.reduce(groups << np.arange(8, dtype=np.uint8)[None, :, None], axis=1)
-    return np.concatenate([fifth, _nibbles(32)(codes & 15)], axis=1)
+    groups = codes.reshape(len(codes), 8, 32) >> 4 << np.arange(8, dtype=np.uint8)[:, None]
+    fifth = np.bitwise_or.reduce(groups, axis=1, dtype=np.uint8)
+    return np.concatenate([fifth, _nibbles(32)(np.bitwise_and(codes, 15, dtype=np.uint8))], axis=1)
 
 
 _UNEVEN = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]

@@ -65,22 +65,23 @@ def feedback_codes(weights: torch.Tensor, grid: CodeGrid, hessian: torch.Tensor)
     """
     order = torch.argsort(hessian.diagonal(), descending=True, stable=True)
     factor = _factor(hessian[order][:, order])
-    offset, step = (torch.from_numpy(part)[:, order] for part in (grid.offset, grid.step))
+    # One line of memory for each channel, as one after the other is rounded: [inputs, rows].
+    left, offset, step = (
+        part.T[order].contiguous() for part in (weights, torch.from_numpy(grid.offset), torch.from_numpy(grid.step))
+    )
     levels = torch.from_numpy(grid.levels)
     borders = (levels[1:] + levels[:-1]) / 2
-    left, codes = weights[:, order], torch.empty(weights.shape, dtype=torch.int64)
+    codes, errors = torch.empty(left.shape, dtype=torch.int64), torch.empty_like(left[:_TOGETHER])
     for start in range(0, len(order), _TOGETHER):
         end = min(start + _TOGETHER, len(order))
-        errors = torch.empty(len(weights), end - start)
         for channel in range(start, end):
-            steps = (left[:, channel] - offset[:, channel]) / step[:, channel]
+            steps = (left[channel] - offset[channel]) / step[channel]
             chosen = torch.bucketize(steps.nan_to_num(0.0), borders)
-            value = offset[:, channel] + step[:, channel] * levels[chosen]
-            error = (left[:, channel] - value) / factor[channel, channel]
-            left[:, channel + 1 : end] -= torch.outer(error, factor[channel, channel + 1 : end])
-            codes[:, order[channel]], errors[:, channel - start] = chosen, error
-        left[:, end:] -= errors @ factor[start:end, end:]
-    return codes
+            error = (left[channel] - offset[channel] - step[channel] * levels[chosen]) / factor[channel, channel]
+            left[channel + 1 : end] -= torch.outer(factor[channel, channel + 1 : end], error)
+            codes[order[channel]], errors[channel - start] = chosen, error
+        left[end:] -= factor[start:end, end:].T @ errors[: end - start]
+    return codes.T
 
 
 def _factor(hessian: torch.Tensor) -> torch.Tensor:
@@ -92,9 +93,8 @@ def _factor(hessian: torch.Tensor) -> torch.Tensor:
 
 
 def _errors(differences: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of each output row on the calibration rows, float64[rows], in the unit of ``hessian``."""
-    wide = differences.double()
-    return ((wide @ hessian) * wide).sum(1)
+    """Mean squared error of each output row on the calibration rows, float32[rows], in the unit of ``hessian``."""
+    return ((differences @ hessian.float()) * differences).sum(1)
 
 
 def _values(tensor: gguf.ReaderTensor) -> torch.Tensor:
