@@ -33,6 +33,7 @@ from qa_core.config_loader import load_config
 from qa_core.generation.model_file import model_file
 
 SLOTS, QUEUE = 4, 4
+SLOTS_UNQUEUED = 2
 LARGE_CLIENTS = (1, 16)
 Named = Iterator[tuple[str, dict[str, Any]]]
 """Names and figures of trials, each given as soon as it is over."""
@@ -73,16 +74,21 @@ class Trials:
         yield "hops", cpu_per_request(self.config, self._questions, self._asked)
 
     def path(self) -> Named:
-        limits = [f"serve.generator.max_ongoing_requests={SLOTS}", f"serve.generator.max_queued_requests={QUEUE}"]
         name, questions = self.config.serve.model_name, self._questions
-        with running([*self.serving, *limits]):
+        with running(self._limited(SLOTS, QUEUE)):
             yield "path", added_to_first_token(self.config, self.model, questions[: self._asked])
             yield "overload", overload(name, questions, SLOTS + QUEUE)
             yield "vanishing", vanishing_clients(name, questions, 100 if self.arguments.quick else 1000)
+        with running(self._limited(SLOTS_UNQUEUED, 0)):
+            yield "overload_unqueued", overload(name, questions, SLOTS_UNQUEUED)
 
     def soak(self) -> dict[str, Any]:
         with running(self.serving):
             return soak(self.config.serve.model_name, self._questions, self.arguments.soak)
+
+    def _limited(self, slots: int, queue: int) -> list[str]:
+        limits = {"max_ongoing_requests": slots, "max_queued_requests": queue}
+        return [*self.serving, *(f"serve.generator.{name}={value}" for name, value in limits.items())]
 
     @property
     def serving(self) -> list[str]:

@@ -77,7 +77,7 @@ def deployment(replica: type, settings: DeploymentSettings, policy: Callable[...
             "runtime_env": {"env_vars": replica_environment()},
         },
         max_ongoing_requests=settings.max_ongoing_requests,
-        max_queued_requests=settings.max_queued_requests,
+        max_queued_requests=settings.max_queued_requests or 1,  # Serve takes no 0; the ingress counts for itself
         backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
         autoscaling_config=scaling,
         # Whoever waits looks for a free replica again and again; Serve's own pause grows to half a second.

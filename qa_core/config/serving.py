@@ -30,6 +30,7 @@ class DeploymentSettings(Section):
     num_gpus: float = Field(0.0, ge=0)
     max_ongoing_requests: int = Field(16, ge=1)
     max_queued_requests: int = Field(64, ge=-1)
+    """Beyond those that run, the others are told 503; -1 is no limit. With 0 an answer never waits for another one."""
     max_surge_percent: int = Field(0, ge=0, le=100)
     """Replicas beyond their number during an update. With 0 an old one goes first, and requests wait for the new one;
     with 100 it stays until the new one is ready, which needs room for both."""

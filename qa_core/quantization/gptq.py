@@ -44,10 +44,11 @@ def round_again(
 
 
 def _round_tensor(
-    original: gguf.ReaderTensor, tensor: gguf.ReaderTensor, grid: CodeGrid, products: npt.NDArray[np.float64]
+    original: gguf.ReaderTensor, tensor: gguf.ReaderTensor, grid: CodeGrid, products: npt.NDArray[np.floating]
 ) -> int:
     weights, nearest = _values(original), _values(tensor)
-    hessian = torch.from_numpy(products / max(np.diagonal(products).mean(), np.finfo(np.float64).tiny))
+    exact = products.astype(np.float64)
+    hessian = torch.from_numpy(exact / max(np.diagonal(exact).mean(), np.finfo(np.float64).tiny))
     codes = feedback_codes(weights, grid, hessian)
     levels = torch.from_numpy(grid.levels)
     values = torch.from_numpy(grid.offset) + torch.from_numpy(grid.step) * levels[codes]

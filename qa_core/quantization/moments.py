@@ -26,9 +26,10 @@ _COUNTS = ("num_tokens", "num_rows", "length")
 
 @dataclass(frozen=True)
 class InputMoments:
-    """Sums by GGUF tensor name. Float64 holds the sum of many float32 numbers exactly, so merging has no order."""
+    """Sums by GGUF tensor name. Float64 holds the sum of many float32 numbers exactly, so merging has no order; what is
+    read back from a file is float32."""
 
-    sums: dict[str, npt.NDArray[np.float64]]
+    sums: dict[str, npt.NDArray[np.floating]]
     """Sum of x x^T [inputs, inputs], or of x^2 [inputs] where there are too many. Layers with the same input, such as
     those of query, key and value, share one."""
     num_tokens: int
@@ -40,13 +41,16 @@ class InputMoments:
 
     @property
     def importance(self) -> ImportanceMatrix:
-        squares = {name: np.diagonal(total) if total.ndim == 2 else total for name, total in self.sums.items()}
+        squares = {
+            name: (np.diagonal(total) if total.ndim == 2 else total).astype(np.float64)
+            for name, total in self.sums.items()
+        }
         counts = dict.fromkeys(squares, self.num_tokens)
         return ImportanceMatrix(squares, counts, self.num_rows, self.length)
 
     def merge(self, other: Self) -> Self:
         """The moments over the rows of both."""
-        added: dict[int, npt.NDArray[np.float64]] = {}  # shared sums stay shared
+        added: dict[int, npt.NDArray[np.floating]] = {}  # shared sums stay shared
         for name, total in self.sums.items():
             if id(total) not in added:
                 added[id(total)] = total + other.sums[name]
@@ -68,10 +72,10 @@ class InputMoments:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what :meth:`save` wrote; the sums come back rounded to float32."""
+        """Read what :meth:`save` wrote."""
         with safe_open(path, "numpy") as file:
             facts = file.metadata()
-            owned = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
+            owned = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         sums = {name: owned[owner] for name, owner in json.loads(facts["shared"]).items()}
         return cls(sums, *(int(facts[name]) for name in _COUNTS))
 
@@ -117,7 +121,7 @@ class _Adder:
     """Sums what passes through the layers; an input that the next layer gets as well is added once."""
 
     def __init__(self, full_up_to: int) -> None:
-        self.sums: dict[str, npt.NDArray[np.float64]] = {}
+        self.sums: dict[str, npt.NDArray[np.floating]] = {}
         self._full_up_to = full_up_to
         self._input: torch.Tensor | None = None
         self._owner = ""

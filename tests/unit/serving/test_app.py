@@ -19,6 +19,7 @@ from serving.__main__ import mistake_in, welcome
 from serving.app import build, read_args
 from serving.checks import require_free_port, require_safe_address
 from serving.guard import is_loopback
+from serving.room import Room
 
 SERVE_YAML = Path(importlib.import_module("serving").__path__[0]) / "serve.yaml"
 
@@ -47,6 +48,17 @@ def test_the_application_is_an_ingress_over_a_retriever_and_a_generator(tmp_path
     ingress = build(arguments(tmp_path))._bound_deployment
     below = {argument._bound_deployment.name for argument in ingress.init_args[1:]}
     assert (ingress.name, below) == ("Ingress", {"Retriever", "Generator"})
+
+
+def test_a_queue_of_none_is_kept_by_the_ingress_as_serve_knows_no_such_queue(tmp_path: Path) -> None:
+    for name in ("index", "gguf"):
+        publish(RunStore.open(str(tmp_path), "tiny"), name)
+    settings = {"max_ongoing_requests": 2, "max_queued_requests": 0}
+    overrides = [f"run.storage={tmp_path}", *(f"serve.generator.{name}={value}" for name, value in settings.items())]
+    ingress = build({"config": ["tiny"], "overrides": overrides})._bound_deployment
+    (generator,) = [one._bound_deployment for one in ingress.init_args[1:] if one._bound_deployment.name == "Generator"]
+    assert generator._deployment_config.max_queued_requests == 1
+    assert Room.of(ingress.init_args[0].generator, lambda: None)._places == 2
 
 
 def test_a_base_file_with_adapters_takes_the_place_of_the_runs_own_model(tmp_path: Path) -> None:
