@@ -76,12 +76,12 @@ def main() -> None:
 
 
 def _same_from_any_workers(copies: ModelCopies) -> dict[str, float]:
-    """Largest relative difference of a sum between the moments of one worker and those of more."""
+    """Largest relative difference of any number in the moments of one worker and of more."""
     rows = calibration_rows(copies.folder("tuned"), *copies.tables(), copies.settings)
     with ray_session():
         first, *others = [gather(_with_workers(copies, workers), "tuned", rows) for workers in WORKERS]
     differences = [
-        float(np.max(np.abs(other.sums[name] - total)) / np.max(np.abs(total)))
+        float(np.max(np.abs(other.sums[name] - total) / np.maximum(np.abs(total), np.finfo(np.float32).tiny)))
         for other in others
         for name, total in first.sums.items()
     ]

@@ -148,7 +148,7 @@ def _fill(
         quantized_base = replace(copies, description=base).quantized("base", work.settings.quantization)
         shutil.copyfile(quantized_base, folder / BASE_FILE)
     (folder / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
-    write_card(folder / name, description, report)
+    write_card(folder / name, description, report, work.settings.rounding)
     return name
 
 

@@ -126,8 +126,8 @@ def gather(copies: ModelCopies, weights: Weights, rows: Sequence[Sequence[int]])
     task = ray.remote(num_cpus=compute.num_cpus, num_gpus=compute.num_gpus)(_share)
     others = [task.remote(copies, weights, share) for share in shares[1:]]
     total = _share(copies, weights, shares[0])
-    for part in ray.get(others):
-        total = total.merge(part)
+    while others:  # one at a time: for a large model each part has gigabytes
+        total = total.merge(ray.get(others.pop()))
     return total
 
 

@@ -36,10 +36,15 @@ def build(args: dict[str, Any]) -> Application:
     index = complete(store.artifact("index"), config)
     model = config.serve.base_file or complete(store.artifact("gguf"), config)
     retriever = deployment(Retriever, config.serve.retriever).bind(index, config.index.embedder, config.retrieval)
-    generator = deployment(Generator, config.serve.generator, by_work).bind(
+    generator = deployment(Generator, _with_a_queue(config.serve.generator), by_work).bind(
         model, config.serve.adapters, config.generation, config.retrieval
     )
     return deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, retriever, generator)
+
+
+def _with_a_queue(settings: DeploymentSettings) -> DeploymentSettings:
+    """Serve knows no queue of none; the ingress, which counts for itself, then lets in none that would have to wait."""
+    return settings.model_copy(update={"max_queued_requests": settings.max_queued_requests or 1})
 
 
 def read_args(args: dict[str, Any]) -> LecternConfig:
@@ -77,7 +82,7 @@ def deployment(replica: type, settings: DeploymentSettings, policy: Callable[...
             "runtime_env": {"env_vars": replica_environment()},
         },
         max_ongoing_requests=settings.max_ongoing_requests,
-        max_queued_requests=settings.max_queued_requests or 1,  # Serve takes no 0; the ingress counts for itself
+        max_queued_requests=settings.max_queued_requests,
         backpressure_config={"status_code": 503, "retry_after_s": RETRY_AFTER_S},
         autoscaling_config=scaling,
         # Whoever waits looks for a free replica again and again; Serve's own pause grows to half a second.

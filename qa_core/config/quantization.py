@@ -52,7 +52,7 @@ class ConvertSettings(Section):
     is what llama.cpp does. Types and size are the same."""
     gptq_max_inputs: int = Field(4096, ge=0)
     """Layers with more input channels than this keep the nearest values: those of n inputs take 8 n^2 bytes of memory
-    in each task, for as many as the model has."""
+    in each task, for as many as the model has, and three times that where the tasks' sums are added."""
     base_file: bool = False
     """Also write ``base.gguf``, the base in the same type, over which a service can lay the adapter."""
     calibration_rows: int = Field(64, ge=1)

@@ -30,7 +30,8 @@ class DeploymentSettings(Section):
     num_gpus: float = Field(0.0, ge=0)
     max_ongoing_requests: int = Field(16, ge=1)
     max_queued_requests: int = Field(64, ge=-1)
-    """Beyond those that run, the others are told 503; -1 is no limit. With 0 an answer never waits for another one."""
+    """Beyond ``max_ongoing_requests`` of each replica; others are told 503. -1 is no limit. A generator may have 0:
+    then no answer waits, where it decodes so many at once (``generation.n_seq_max``)."""
     max_surge_percent: int = Field(0, ge=0, le=100)
     """Replicas beyond their number during an update. With 0 an old one goes first, and requests wait for the new one;
     with 100 it stays until the new one is ready, which needs room for both."""
@@ -67,7 +68,9 @@ class ServeSettings(Section):
     generator: DeploymentSettings = DeploymentSettings(num_cpus=1.0)
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
+    def _parts_fit(self) -> Self:
+        if 0 in (self.ingress.max_queued_requests, self.retriever.max_queued_requests):
+            raise ValueError("max_queued_requests=0 is for the generator alone; the others need 1 or more, or -1")
         if self.adapters and not self.base_file:
             raise ValueError("adapters need base_file to lie over: the run's own model has its adapter merged in")
         for name in (self.model_name, *self.adapters):

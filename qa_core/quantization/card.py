@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qa_core.config import Rounding
 from qa_core.generation.chat import SYSTEM_STANDALONE, build_messages
 from qa_core.generation.gguf_header import GGUFHeader, read_header
 from qa_core.generation.template import ChatTemplate
@@ -15,11 +16,17 @@ _CHATML = "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end
 """ChatML in the template language of Go, which Ollama speaks instead of Jinja."""
 
 
-def write_card(model: Path, description: Description, report: ParityReport) -> None:
+_ROUNDING = {
+    "gptq": "scales by llama.cpp under imatrix.gguf, codes of 4 and 5 bits by GPTQ on the same calibration rows",
+    "nearest": "by llama.cpp under imatrix.gguf",
+}
+
+
+def write_card(model: Path, description: Description, report: ParityReport, rounding: Rounding) -> None:
     """Write ``README.md`` and ``Modelfile`` beside the GGUF file ``model``."""
     header = read_header(model)
     (model.parent / "Modelfile").write_text(modelfile(model.name, header, description), encoding="utf-8")
-    (model.parent / "README.md").write_text(_card(model, header, description, report), encoding="utf-8")
+    (model.parent / "README.md").write_text(_card(model, header, description, report, rounding), encoding="utf-8")
 
 
 def modelfile(file_name: str, header: GGUFHeader, description: Description) -> str:
@@ -43,7 +50,7 @@ def _is_chatml(template: str) -> bool:
     return ChatTemplate(template).render(answered) == f"{turns}<|im_start|>assistant\n"
 
 
-def _card(model: Path, header: GGUFHeader, description: Description, report: ParityReport) -> str:
+def _card(model: Path, header: GGUFHeader, description: Description, report: ParityReport, rounding: Rounding) -> str:
     size = model.stat().st_size
     checks = [
         f"| {name.replace('_', ' ')} | {check.value:.4g} | {check.comparison} {check.limit:g} |"
@@ -72,6 +79,7 @@ def _card(model: Path, header: GGUFHeader, description: Description, report: Par
             f"| size | {size:,} bytes, {header.bits_per_weight:.2f} bits per weight |",
             f"| of bf16, of fp32 | {size / header.num_weights / 2:.1%}, {size / header.num_weights / 4:.1%} |",
             f"| tensors | {', '.join(f'{count} {name}' for name, count in header.tensor_types.items())} |",
+            f"| rounding | {_ROUNDING[rounding]} |",
             f"| sampling | temperature {description.temperature or 0:g} |",
             "",
             "| check | value | limit |",

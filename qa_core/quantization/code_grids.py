@@ -1,8 +1,7 @@
 """The values that the weights of a quantised tensor can take, and the codes that say which.
 
-A block of 256 weights has scales and codes. With the scales as they are, each weight is
-``offset + step * level[code]``.
-Formats: ggml, ggml-common.h (block_q4_K, block_q5_K, block_iq4_xs).
+A block of 32 or 256 weights has scales and codes. With the scales as they are, each weight is
+``offset + step * level[code]``. Formats: ggml, ggml-common.h (block_q4_K, block_iq4_xs and so on).
 """
 
 from __future__ import annotations
@@ -14,18 +13,19 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
-_BLOCK = 256
 Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class _Format:
+    weights: int
+    """Of a block."""
     codes: slice
     """Bytes of a block that hold its codes."""
     levels: npt.NDArray[np.float32]
     """By code, ascending."""
     pack: Callable[[Bytes], Bytes]
-    """Codes [blocks, 256] to bytes [blocks, bytes]."""
+    """Codes [blocks, weights] to bytes [blocks, bytes]."""
 
 
 def _nibbles(width: int) -> Callable[[Bytes], Bytes]:
@@ -42,15 +42,30 @@ def _five_bits(codes: Bytes) -> Bytes:
     """The fifth bits first: byte n has those of the n-th code of each group of 32. Then the rest as nibbles."""
     groups = codes.reshape(len(codes), 8, 32) >> 4 << np.arange(8, dtype=np.uint8)[:, None]
     fifth = np.bitwise_or.reduce(groups, axis=1, dtype=np.uint8)
-    return np.concatenate([fifth, _nibbles(32)(np.bitwise_and(codes, 15, dtype=np.uint8))], axis=1)
+    return np.concatenate([fifth, _nibbles(32)(_low(codes))], axis=1)
 
 
-_UNEVEN = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
+def _five_bits_of_32(codes: Bytes) -> Bytes:
+    """The fifth bits first, one after the other. Then the rest as nibbles."""
+    fifth = np.packbits(codes >> 4, axis=1, bitorder="little")
+    return np.concatenate([fifth, _nibbles(16)(_low(codes))], axis=1)
+
+
+def _low(codes: Bytes) -> Bytes:
+    return np.bitwise_and(codes, 15, dtype=np.uint8)
+
+
+_EVEN_4, _EVEN_5 = np.arange(16, dtype=np.float32), np.arange(32, dtype=np.float32)
+_UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
 """Levels of IQ4_NL and IQ4_XS (kvalues_iq4nl)."""
 _FORMATS = {
-    "Q4_K": _Format(slice(16, 144), np.arange(16, dtype=np.float32), _nibbles(32)),
-    "Q5_K": _Format(slice(16, 176), np.arange(32, dtype=np.float32), _five_bits),
-    "IQ4_XS": _Format(slice(8, 136), np.array(_UNEVEN, np.float32), _nibbles(16)),
+    "Q4_K": _Format(256, slice(16, 144), _EVEN_4, _nibbles(32)),
+    "Q5_K": _Format(256, slice(16, 176), _EVEN_5, _five_bits),
+    "IQ4_XS": _Format(256, slice(8, 136), _UNEVEN, _nibbles(16)),
+    # What stands in for those three where rows are no multiple of 256.
+    "Q5_0": _Format(32, slice(2, 22), _EVEN_5, _five_bits_of_32),
+    "Q5_1": _Format(32, slice(4, 24), _EVEN_5, _five_bits_of_32),
+    "IQ4_NL": _Format(32, slice(2, 18), _UNEVEN, _nibbles(16)),
 }
 
 
@@ -80,8 +95,8 @@ class CodeGrid:
 def write_codes(tensor: gguf.ReaderTensor, codes: Bytes, rows: npt.NDArray[np.bool_]) -> None:
     """Put ``codes`` [rows, inputs] into the marked rows of a tensor of a file that is open for writing."""
     found = _FORMATS[tensor.tensor_type.name]
-    packed = found.pack(codes[rows].reshape(-1, _BLOCK))
-    blocks = _blocks(tensor)
+    packed = found.pack(codes[rows].reshape(-1, found.weights))
+    blocks = _blocks(tensor, found)
     chosen = blocks[rows]
     chosen[:, :, found.codes] = packed.reshape(len(chosen), blocks.shape[1], -1)
     blocks[rows] = chosen
@@ -89,12 +104,12 @@ def write_codes(tensor: gguf.ReaderTensor, codes: Bytes, rows: npt.NDArray[np.bo
 
 def _values_with(tensor: gguf.ReaderTensor, found: _Format, code: int) -> npt.NDArray[np.float32]:
     """The weights [rows, inputs] as they would be if every code were ``code``."""
-    blocks = _blocks(tensor).copy()
-    blocks[:, :, found.codes] = found.pack(np.full((1, _BLOCK), code, np.uint8))
+    blocks = _blocks(tensor, found).copy()
+    blocks[:, :, found.codes] = found.pack(np.full((1, found.weights), code, np.uint8))
     return np.asarray(gguf.dequantize(blocks.reshape(tensor.data.shape), tensor.tensor_type), np.float32)
 
 
-def _blocks(tensor: gguf.ReaderTensor) -> Bytes:
+def _blocks(tensor: gguf.ReaderTensor, found: _Format) -> Bytes:
     """A view [rows, blocks of a row, bytes of a block] of the file."""
-    per_row = int(tensor.shape[0]) // _BLOCK
+    per_row = int(tensor.shape[0]) // found.weights
     return tensor.data.reshape(len(tensor.data), per_row, -1)

@@ -21,6 +21,7 @@ from qa_core.quantization.architectures import Architecture
 from qa_core.quantization.imatrix import ImportanceMatrix
 from qa_core.quantization.reference import load_model
 
+_OUTPUT = "output.weight"
 _COUNTS = ("num_tokens", "num_rows", "length")
 
 
@@ -85,7 +86,6 @@ def collect(
     token_rows: Sequence[Sequence[int]],
     n_threads: int = 1,
     full_up_to: int = 0,
-    on_row: Callable[[], None] | None = None,
 ) -> InputMoments:
     """Run the Hugging Face folder ``model`` over ``token_rows`` and sum the products of its linear layers' inputs.
 
@@ -93,7 +93,8 @@ def collect(
     gained nothing from the importance matrix.
 
     Args:
-        full_up_to: layers with more input channels than this get the diagonal alone.
+        full_up_to: layers with more input channels than this get the diagonal alone, and so does an output matrix,
+            which always has six bits or more.
     """
     network = load_model(model, n_threads)
     adder = _Adder(full_up_to)
@@ -102,8 +103,6 @@ def collect(
         for row in token_rows:
             network(torch.tensor([list(row)], device=network.device), use_cache=False)
             adder.forget()
-            if on_row:
-                on_row()
     for handle in handles:
         handle.remove()
     return InputMoments(adder.sums, sum(map(len, token_rows)), len(token_rows), max(map(len, token_rows)))
@@ -141,7 +140,8 @@ class _Adder:
         self._input = None
 
     def _add(self, name: str, x: torch.Tensor) -> None:
-        products = x.T @ x if x.shape[1] <= self._full_up_to else x.square().sum(0)
+        is_full = x.shape[1] <= self._full_up_to and name != _OUTPUT
+        products = x.T @ x if is_full else x.square().sum(0)
         total = products.double().cpu().numpy()
         if name in self.sums:
             self.sums[name] += total

@@ -1,4 +1,4 @@
-"""Quantising a GGUF file with llama.cpp, weighted by an importance matrix."""
+"""Quantising a GGUF file with llama.cpp, weighted by an importance matrix and rounded by GPTQ."""
 
 from __future__ import annotations
 

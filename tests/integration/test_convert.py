@@ -37,13 +37,14 @@ def test_the_artifact_holds_all_that_other_programs_need(finished_run: tuple[Pat
     assert (run / "gguf" / "Modelfile").read_text().startswith(f"FROM ./{model}\n")
 
 
-def test_two_workers_gather_the_same_matrix_as_one_and_the_base_file_takes_the_adapter(
+def test_two_workers_calibrate_to_the_same_bytes_as_one_and_the_base_file_takes_the_adapter(
     copied_run: tuple[Path, list[str]], finished_run: tuple[Path, list[str]]
 ) -> None:
     run, settings = copied_run
     finish(lectern("convert", "--config", "tiny", *settings, "convert.compute.num_workers=2", "convert.base_file=true"))
-    matrix = (run / "gguf" / "imatrix.gguf").read_bytes()
-    assert matrix == (finished_run[0] / "gguf" / "imatrix.gguf").read_bytes()
+    of_two, of_one = run / "gguf", finished_run[0] / "gguf"
+    assert (of_two / "imatrix.gguf").read_bytes() == (of_one / "imatrix.gguf").read_bytes()
+    assert model_file(of_two).read_bytes() == model_file(of_one).read_bytes()
     base = read_model_header(run / "gguf" / "base.gguf")
     read_adapter_header(run / "gguf" / "adapter.gguf", base)
     assert base.tensors.keys() == read_model_header(model_file(run / "gguf")).tensors.keys()

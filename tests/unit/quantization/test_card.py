@@ -31,10 +31,11 @@ def test_the_card_names_the_base_the_size_and_every_figure(tiny_gguf: Path, tmp_
     report.require("f16_logits", 0.0123, "<=", 0.05)
     report.record(same_top_1=0.97)
     shutil.copy(tiny_gguf, tmp_path / "m.gguf")
-    write_card(tmp_path / "m.gguf", dataclasses.replace(DESCRIPTION, license="apache-2.0"), report)
+    write_card(tmp_path / "m.gguf", dataclasses.replace(DESCRIPTION, license="apache-2.0"), report, "gptq")
     card = (tmp_path / "README.md").read_text()
     assert "license: apache-2.0\nbase_model: Qwen/Qwen2.5-3B-Instruct\n" in card
     assert f"{tiny_gguf.stat().st_size:,} bytes, 16.0" in card
+    assert "codes of 4 and 5 bits by GPTQ" in card
     assert "| f16 logits | 0.0123 | <= 0.05 |" in card
     assert "| same top 1 | 0.97 | |" in card
     assert (tmp_path / "Modelfile").is_file()

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from qa_core.quantization.code_grids import CodeGrid, write_codes
+from qa_core.quantization.convert import write_gguf
 from qa_core.quantization.quantize import quantize
+from tests.unit.quantization.golden_models import make_model
 
-TYPES = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_M", "IQ4_XS": "IQ4_XS"}
+WIDE = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_M", "IQ4_XS": "IQ4_XS"}
+NARROW = {"Q5_0": "Q4_K_S", "Q5_1": "Q5_K_M", "IQ4_NL": "IQ4_XS"}
+"""What llama.cpp takes where rows are no multiple of 256."""
 NAME = "blk.0.attn_q.weight"
 
 
@@ -17,9 +21,13 @@ def tensor_of(path: Path, mode: str = "r") -> gguf.ReaderTensor:
     return next(tensor for tensor in gguf.GGUFReader(path, mode).tensors if tensor.name == NAME)
 
 
-@pytest.fixture(params=TYPES)
+@pytest.fixture(params=[*WIDE, *NARROW])
 def quantized(request: pytest.FixtureRequest, tiny_gguf: Path, tmp_path: Path) -> Path:
-    quantize(tiny_gguf, tmp_path / "out.gguf", TYPES[request.param], None, n_threads=1)
+    f16 = tiny_gguf
+    if request.param in NARROW:
+        f16 = tmp_path / "f16.gguf"
+        write_gguf(make_model("qwen2", tmp_path / "model"), f16)
+    quantize(f16, tmp_path / "out.gguf", (WIDE | NARROW)[request.param], None, n_threads=1)
     assert tensor_of(tmp_path / "out.gguf").tensor_type.name == request.param
     return tmp_path / "out.gguf"
 

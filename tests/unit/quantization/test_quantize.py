@@ -8,12 +8,12 @@ import gguf
 import numpy as np
 import pytest
 
-from qa_core.config import GenerationCompute, GenerationSettings
+from qa_core.config import ConvertSettings, GenerationCompute, GenerationSettings
 from qa_core.errors import UserError
 from qa_core.generation.engine import Engine, SamplingParams
 from qa_core.generation.gguf_header import read_header
 from qa_core.quantization.moments import collect
-from qa_core.quantization.quantize import quantize
+from qa_core.quantization.quantize import quantize, quantize_calibrated
 
 
 def test_a_quantised_file_is_small_loads_and_answers(
@@ -31,6 +31,21 @@ def test_a_quantised_file_is_small_loads_and_answers(
     (completion,) = engine.generate(["We train"], SamplingParams(max_tokens=8))
     engine.close()
     assert completion.text
+
+
+def test_nearest_rounding_is_llama_cpps_own_and_gptq_is_not(
+    tiny_model: Path, tiny_gguf: Path, token_rows: list[list[int]], tmp_path: Path
+) -> None:
+    settings = {rounding: ConvertSettings(rounding=rounding) for rounding in ("nearest", "gptq")}
+    assert settings["nearest"].full_moments == 0
+    moments = collect(tiny_model, token_rows, full_up_to=settings["gptq"].full_moments)
+    quantize(tiny_gguf, tmp_path / "plain", "Q4_K_M", moments.importance, n_threads=1)
+    for rounding in settings:
+        quantize_calibrated(tiny_gguf, tmp_path / rounding, "Q4_K_M", moments, rounding, n_threads=1)
+    plain, nearest, gptq = ((tmp_path / name).read_bytes() for name in ("plain", "nearest", "gptq"))
+    assert plain == nearest
+    assert len(plain) == len(gptq)
+    assert plain != gptq
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(
@@ -76,7 +91,7 @@ def test_a_disk_that_fills_up_is_an_error_and_no_short_file(tiny_gguf: Path, tmp
     program = """
 import resource, sys
 from pathlib import Path
-from qa_core.quantization.quantize import quantize
+from qa_core.quantization.quantize import quantize, quantize_calibrated
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 quantize(Path(sys.argv[1]), Path(sys.argv[2]), "Q4_K_M", None, 1)
 """

@@ -61,6 +61,12 @@ def test_a_queue_of_none_is_kept_by_the_ingress_as_serve_knows_no_such_queue(tmp
     assert Room.of(ingress.init_args[0].generator, lambda: None)._places == 2
 
 
+@pytest.mark.parametrize("deployment", ["ingress", "retriever"])
+def test_a_queue_of_none_is_refused_where_nothing_counts_but_serve(deployment: str) -> None:
+    with pytest.raises(UserError, match="is for the generator alone"):
+        load_config(["tiny"], [f"serve.{deployment}.max_queued_requests=0"])
+
+
 def test_a_base_file_with_adapters_takes_the_place_of_the_runs_own_model(tmp_path: Path) -> None:
     publish(RunStore.open(str(tmp_path), "tiny"), "index")
     overrides = ["serve.base_file=base.gguf", "serve.adapters={papers: a.gguf}", f"run.storage={tmp_path}"]
