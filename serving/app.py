@@ -6,6 +6,7 @@ python -m serving --config tiny
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from qa_core.errors import UserError
 from serving.generator import Generator
 from serving.ingress import Ingress
 from serving.retriever import Retriever
+from serving.room import Room
 from serving.scaling import by_work
 from serving.transport import replica_environment
 
@@ -36,15 +38,17 @@ def build(args: dict[str, Any]) -> Application:
     index = complete(store.artifact("index"), config)
     model = config.serve.base_file or complete(store.artifact("gguf"), config)
     retriever = deployment(Retriever, config.serve.retriever).bind(index, config.index.embedder, config.retrieval)
-    generator = deployment(Generator, _with_a_queue(config.serve.generator), by_work).bind(
+    generator = deployment(Generator, _with_room_for_a_burst(config.serve.generator), by_work).bind(
         model, config.serve.adapters, config.generation, config.retrieval
     )
     return deployment(serve.ingress()(Ingress), config.serve.ingress).bind(config.serve, retriever, generator)
 
 
-def _with_a_queue(settings: DeploymentSettings) -> DeploymentSettings:
-    """Serve knows no queue of none; the ingress, which counts for itself, then lets in none that would have to wait."""
-    return settings.model_copy(update={"max_queued_requests": settings.max_queued_requests or 1})
+def _with_room_for_a_burst(settings: DeploymentSettings) -> DeploymentSettings:
+    """To Serve, a request is queued until a replica has said that it takes it, however free the replicas are; of a few
+    that come at once it would refuse some. So it may queue as many as the ingress, which counts for itself, lets in."""
+    places = Room.places_of(settings)
+    return settings.model_copy(update={"max_queued_requests": -1 if math.isinf(places) else int(places)})
 
 
 def read_args(args: dict[str, Any]) -> LecternConfig:

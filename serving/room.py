@@ -24,11 +24,16 @@ class Room:
 
     @classmethod
     def of(cls, generator: DeploymentSettings, refused: Callable[[], None]) -> Room:
-        """As many places as the generators and their queue have when all replicas run; retrieval holds one, too."""
+        """Retrieval holds a place, too."""
+        return cls(cls.places_of(generator), refused)
+
+    @staticmethod
+    def places_of(generator: DeploymentSettings) -> float:
+        """As many as the generators and their queue have when all replicas run."""
         if generator.max_queued_requests < 0:
-            return cls(math.inf, refused)
+            return math.inf
         running = generator.max_ongoing_requests * generator.autoscaling_config.max_replicas
-        return cls(running + generator.max_queued_requests, refused)
+        return running + generator.max_queued_requests
 
     def require(self) -> None:
         """Raise :class:`ApiError` 503 when all places are taken."""

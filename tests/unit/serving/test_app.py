@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import socket
 import traceback
 from pathlib import Path
@@ -50,15 +51,16 @@ def test_the_application_is_an_ingress_over_a_retriever_and_a_generator(tmp_path
     assert (ingress.name, below) == ("Ingress", {"Retriever", "Generator"})
 
 
-def test_a_queue_of_none_is_kept_by_the_ingress_as_serve_knows_no_such_queue(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("queue", "serves_own", "places"), [(0, 2, 2), (3, 5, 5), (-1, -1, math.inf)])
+def test_serve_refuses_none_that_the_ingress_let_in(queue: int, serves_own: int, places: float, tmp_path: Path) -> None:
     for name in ("index", "gguf"):
         publish(RunStore.open(str(tmp_path), "tiny"), name)
-    settings = {"max_ongoing_requests": 2, "max_queued_requests": 0}
+    settings = {"max_ongoing_requests": 2, "max_queued_requests": queue}
     overrides = [f"run.storage={tmp_path}", *(f"serve.generator.{name}={value}" for name, value in settings.items())]
     ingress = build({"config": ["tiny"], "overrides": overrides})._bound_deployment
     (generator,) = [one._bound_deployment for one in ingress.init_args[1:] if one._bound_deployment.name == "Generator"]
-    assert generator._deployment_config.max_queued_requests == 1
-    assert Room.of(ingress.init_args[0].generator, lambda: None)._places == 2
+    assert generator._deployment_config.max_queued_requests == serves_own
+    assert Room.of(ingress.init_args[0].generator, lambda: None)._places == places
 
 
 @pytest.mark.parametrize("deployment", ["ingress", "retriever"])
