@@ -18,28 +18,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import tempfile
-import time
-from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.conversion import against_llama_imatrix, large, rounded, speed
+from benchmarks.kld_ratio import ratios
 from jobs.model_copies import ModelCopies, Weights, gather
 from jobs.ray_session import ray_session
 from qa_core.artifacts import RunStore
 from qa_core.config import ConvertCompute, ConvertSettings
-from qa_core.generation.llama import LlamaModel
 from qa_core.quantization.calibration import calibration_rows
-from qa_core.quantization.divergence import TokenDivergence, token_divergence
-from qa_core.quantization.gptq import round_again
 from qa_core.quantization.moments import InputMoments, collect
-from qa_core.quantization.quantize import quantize
 from qa_core.quantization.reference import load_tokenizer
 from qa_core.training.sft import encode
 
@@ -48,7 +40,6 @@ MEASURED: tuple[tuple[Weights, str], ...] = (
     ("tuned", "Q4_K_M"), ("tuned", "Q4_K_S"), ("tuned", "IQ4_XS"), ("base", "Q4_K_M"),
 )  # fmt: skip
 WORKERS = (1, 2, 4)
-_BOOTSTRAPS = 1000
 
 
 def main() -> None:
@@ -99,7 +90,9 @@ def _what_calibration_is_worth(copies: ModelCopies) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     rows = _held_out_rows(copies)
     for weights, kind in MEASURED:
-        figures[f"{weights}_{kind}"] = measured = _ratios(copies, weights, kind, _moments(copies, weights), rows)
+        figures[f"{weights}_{kind}"] = measured = ratios(
+            copies, weights, kind, _moments(copies, weights), rows, THREADS
+        )
         print(weights, kind, json.dumps(measured), flush=True)
     tuned = figures["tuned_Q4_K_M"]
     means = {
@@ -119,53 +112,6 @@ def _held_out_rows(copies: ModelCopies) -> list[list[int]]:
     tokenizer, (qa, _) = load_tokenizer(copies.folder("tuned")), copies.tables()
     held = [row["messages"] for row in qa.sort_by("qa_id").to_pylist() if row["split"] in ("validation", "test")]
     return [encode(tokenizer, messages).input_ids[: copies.settings.calibration_length] for messages in held]
-
-
-def _ratios(
-    copies: ModelCopies, weights: Weights, kind: str, moments: InputMoments, rows: Sequence[Sequence[int]]
-) -> dict[str, Any]:
-    """Mean KLD of each way over that of the plain one, with its interval, at all tokens and at terms alone."""
-    f16 = copies.f16(weights)
-    files = {way: copies.scratch / f"{weights}-{kind}-{way}.gguf" for way in ("plain", "matrix", "gptq")}
-    quantize(f16, files["plain"], kind, None, THREADS)
-    quantize(f16, files["matrix"], kind, moments.importance, THREADS)
-    started = time.perf_counter()
-    shutil.copyfile(files["matrix"], files["gptq"])
-    round_again(f16, files["gptq"], moments, THREADS)
-    seconds = time.perf_counter() - started
-    measured = {way: _divergences(f16, file, rows) for way, file in files.items()}
-    plain = measured["plain"]
-    return {
-        **{f"kld_{way}": rounded(np.concatenate([row.kld for row in own]).mean()) for way, own in measured.items()},
-        "ratio_matrix": _interval(measured["matrix"], plain, terms=False),
-        "ratio": _interval(measured["gptq"], plain, terms=False),
-        "ratio_terms": _interval(measured["gptq"], plain, terms=True),
-        **{
-            f"same_top_{way}": rounded(np.concatenate([row.same_top for row in own]).mean())
-            for way, own in measured.items()
-        },
-        "bytes": [file.stat().st_size for file in files.values()],
-        "gptq_s": rounded(seconds),
-    }
-
-
-def _divergences(f16: Path, file: Path, rows: Sequence[Sequence[int]]) -> list[TokenDivergence]:
-    with closing(LlamaModel(f16)) as original, closing(LlamaModel(file)) as other:
-        return list(token_divergence(original, other, rows, THREADS))
-
-
-def _interval(one: Sequence[TokenDivergence], other: Sequence[TokenDivergence], terms: bool) -> list[float]:
-    """Ratio of the means and its bounds."""
-    sums = np.array([[_sum(a, terms), _sum(b, terms)] for a, b in zip(one, other, strict=True)])
-    draw = np.random.default_rng(0)
-    drawn = sums[draw.integers(0, len(sums), (_BOOTSTRAPS, len(sums)))].sum(axis=1)
-    bounds = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    return [rounded(sums[:, 0].sum() / sums[:, 1].sum()), *map(rounded, bounds)]
-
-
-def _sum(row: TokenDivergence, terms: bool) -> float:
-    values: npt.NDArray[np.float64] = row.kld[row.is_term] if terms else row.kld
-    return float(values.sum())
 
 
 def _parse() -> argparse.Namespace:
