@@ -205,7 +205,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "quantized_kld", "same_top_1"),
     ),
     Stage(
-        "eval", "jobs.eval", 4,
+        "eval", "jobs.eval", 5,
         ("eval", "retrieval", "generation", "convert.quantization", "convert.rounding",
          "convert.gptq_max_inputs", "convert.calibration_rows", "convert.calibration_chunks",
          "convert.calibration_length"),

@@ -18,8 +18,15 @@ def test_rows_without_a_say_are_left_out_of_the_mean() -> None:
     assert bootstrap(["a", "b", "c"]).interval(mean_of([1.0, float("nan"), 0.0])).value == 0.5
 
 
-def test_equal_papers_give_an_interval_of_no_width() -> None:
-    interval = bootstrap(["a", "a", "b", "b"]).interval(mean_of([0.0, 1.0, 0.0, 1.0]))
+def test_two_papers_that_are_equal_on_average_are_as_unsure_as_their_questions() -> None:
+    answers = [0.0, 1.0] * 25
+    interval = bootstrap(["a"] * 50 + ["b"] * 50).interval(mean_of(answers * 2))
+    assert 0.37 < interval.low < 0.43
+    assert 0.57 < interval.high < 0.63  # 0.5 +- 1.96 * 0.5 / sqrt(100)
+
+
+def test_rows_that_are_all_equal_give_an_interval_of_no_width() -> None:
+    interval = bootstrap(["a", "a", "b", "b"]).interval(mean_of([0.5] * 4))
     assert (interval.low, interval.high) == (0.5, 0.5)
 
 
