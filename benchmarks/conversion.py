@@ -85,25 +85,30 @@ def large(folder: Path, threads: int) -> dict[str, Any]:
 def _gptq_speed(f16: Path, out: Path, threads: int) -> dict[str, Any]:
     """Seconds to choose the codes of the whole file again; what the inputs are like makes no difference to that."""
     quantize(f16, out, "Q4_K_M", None, threads)
-    matrices = {
-        name: tensor.shape[0]
-        for name, tensor in read_header(out).tensors.items()
-        if name.startswith("blk.") and len(tensor.shape) == 2
-    }
-    products = {width: _products(width) for width in set(matrices.values())}
-    moments = InputMoments({name: products[width] for name, width in matrices.items()}, 1, 1, 1)
+    matrices = {name: tensor.shape[0] for name, tensor in read_header(out).tensors.items() if len(tensor.shape) == 2}
+    of_width = {width: _products(width) for width in set(matrices.values())}
+    owners = {name: _first_with_the_input(name) for name in matrices if name.startswith("blk.")}
+    # One array for each input, as in real moments: layers that share theirs are worked on together.
+    products = {owner: of_width[matrices[owner]].copy() for owner in set(owners.values())}
+    moments = InputMoments({name: products[owner] for name, owner in owners.items()}, 1, 1, 1)
     seconds = _timed(lambda: round_again(f16, out, moments, threads))
     out.unlink()
     print(f"large: codes chosen again in {seconds:.0f} s", flush=True)
     return {"gptq_s_large": rounded(seconds)}
 
 
-def _products(width: int) -> npt.NDArray[np.float64]:
+def _first_with_the_input(name: str) -> str:
+    for part, first in (("attn_k", "attn_q"), ("attn_v", "attn_q"), ("ffn_up", "ffn_gate")):
+        name = name.replace(part, first)
+    return name
+
+
+def _products(width: int) -> npt.NDArray[np.float32]:
     """Of random inputs; as ``collect`` does, of their squares alone where there are too many."""
     if width > ConvertSettings().full_moments:
-        return np.ones(width)
+        return np.ones(width, np.float32)
     inputs = np.random.default_rng(0).standard_normal((2 * width, width), np.float32)
-    return (inputs.T @ inputs).astype(np.float64)
+    return inputs.T @ inputs
 
 
 def _in_a_process(call: str, *paths: Path) -> tuple[float, int]:

@@ -200,7 +200,7 @@ PIPELINE: tuple[Stage, ...] = (
         "Fine-tune with QLoRA on Ray Train.", ("train_rows", "eval_loss_first", "eval_loss_last"),
     ),
     Stage(
-        "convert", "jobs.convert", 5, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
+        "convert", "jobs.convert", 6, ("convert",), ("adapter", "base", "qa", "chunks"), ("gguf",),
         _converting,
         "Merge, calibrate and quantise to GGUF.", ("file", "bits_per_weight", "quantized_kld", "same_top_1"),
     ),

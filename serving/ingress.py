@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +38,8 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
 }
+_LOAD_WITHIN_S = 1.0
+"""Behind the answers of a full generator its load may take long, and who collects figures does not wait so long."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody} for status in (400, 401, 403, 404, 408, 413, 429, 503)
 }
@@ -55,6 +57,7 @@ class Ingress:
         self._generators = _by_model(settings, self._generator)
         self._metrics = ServiceMetrics()
         self._load = Load(slots=0, running=0, waiting=0)
+        self._room = Room.of(settings.generator, self._metrics.refused)
         self._rag_models = [name for name in self._generators if name.endswith("-rag")]
         self._embedding_model = f"{settings.model_name}-embedding"
         names = (*self._generators, self._embedding_model)
@@ -82,8 +85,8 @@ class Ingress:
             ("/v1/papers/{source:path}", "GET", library.paper, PaperText),
             ("/v1/models", "GET", self.list_models, ModelList),
             ("/v1/models/{model}", "GET", self.get_model, ModelCard),
-            ("/health", "GET", _endpoint(probes.Probe(self._generator.decode_one.remote)), Health),
-            ("/ready", "GET", _endpoint(probes.Probe(self._generator.load.remote)), Health),
+            ("/health", "GET", self._probe(self._generator.decode_one.remote), Health),
+            ("/ready", "GET", self._probe(self._generator.load.remote), Health),
         ]
 
     def _guarded(self, api: FastAPI) -> Guard:
@@ -92,8 +95,10 @@ class Ingress:
         rate = RateLimit(settings.requests_per_minute) if settings.requests_per_minute else None
         hosts = [*settings.allowed_hosts, settings.host]  # 0.0.0.0 is no name that a client asks under
         served = [host for host in hosts if not is_unspecified(host)]
-        room = Room.of(settings.generator, self._metrics.refused)
-        return Guard(api, served, settings.max_body_bytes, settings.body_timeout_s, keys, rate, room)
+        return Guard(api, served, settings.max_body_bytes, settings.body_timeout_s, keys, rate, self._room)
+
+    def _probe(self, ask: Callable[[], Awaitable[Any]]) -> Callable[..., Any]:
+        return _endpoint(probes.Probe(ask, lambda: self._room.is_crowded))
 
     async def chat(self, request: ChatCompletionRequest) -> ChatCompletion | StreamingResponse:
         """Answer a conversation, as one JSON object or as server-sent events."""
@@ -137,7 +142,7 @@ class Ingress:
     async def metrics(self) -> Response:
         # What the ingress counted matters most when the generator is full; its load is then the last one known.
         with suppress(BackPressureError, DeploymentUnavailableError, TimeoutError):
-            self._load = await asyncio.wait_for(self._generator.load.remote(), probes.TIMEOUT_S)
+            self._load = await asyncio.wait_for(self._generator.load.remote(), _LOAD_WITHIN_S)
         return Response(self._metrics.render(self._load), media_type="text/plain; version=0.0.4")
 
     async def _passages(self, request: ChatCompletionRequest) -> list[Passage]:

@@ -30,8 +30,9 @@ class DeploymentSettings(Section):
     num_gpus: float = Field(0.0, ge=0)
     max_ongoing_requests: int = Field(16, ge=1)
     max_queued_requests: int = Field(64, ge=-1)
-    """Beyond ``max_ongoing_requests`` of each replica; others are told 503. -1 is no limit. A generator may have 0:
-    then no answer waits, where it decodes so many at once (``generation.n_seq_max``)."""
+    """Beyond ``max_ongoing_requests`` of each replica; others are told 503. -1 is no limit. Of a generator each ingress
+    counts for itself, and as if all replicas ran. It may be 0 there: where they do run, and decode so many at once
+    (``generation.n_seq_max``), no answer waits."""
     max_surge_percent: int = Field(0, ge=0, le=100)
     """Replicas beyond their number during an update. With 0 an old one goes first, and requests wait for the new one;
     with 100 it stays until the new one is ready, which needs room for both."""

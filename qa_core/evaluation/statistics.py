@@ -2,9 +2,10 @@
 
 Questions from one paper resemble each other, so rows are not independent and a bootstrap over rows is too sure of
 itself. With few papers one over papers alone is, too: two of them can be drawn in three ways. So papers are drawn with
-replacement, and within each drawn one its rows (A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their
-Application", 1997, section 3.8, which notes that this errs on the side of caution); the interval is the percentile
-interval of the redrawn figure.
+replacement, and within each drawn one its rows (both ways are discussed in A. C. Davison and D. V. Hinkley, "Bootstrap
+Methods and their Application", 1997, section 3.8). This errs on the side of caution: where questions of a paper do not
+resemble each other, intervals are up to sqrt(2) times as wide as they need be. The interval is the percentile interval
+of the redrawn figure.
 """
 
 from __future__ import annotations

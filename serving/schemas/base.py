@@ -63,4 +63,4 @@ class ModelList(ApiModel):
 
 class Health(ApiModel):
     status: Literal["ok", "busy"] = "ok"
-    """``busy``: the queue is full, so the generator is at work, and was not asked for another token."""
+    """``busy``: all slots are taken, so the generator is at work, and was not asked for another token."""

@@ -276,7 +276,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(service: Servic
     with ThreadPoolExecutor(12) as pool:
         responses = list(pool.map(ask, range(12)))
     refused = [response for response in responses if response.status_code != 200]
-    assert 0 < len(refused) < 12
+    assert 0 < len(refused) <= 12 - 4, "there are four places"
     for response in refused:
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
         assert response.json()["error"]["code"] == "overloaded"

@@ -25,9 +25,11 @@ def test_two_papers_that_are_equal_on_average_are_as_unsure_as_their_questions()
     assert 0.57 < interval.high < 0.63  # 0.5 +- 1.96 * 0.5 / sqrt(100)
 
 
-def test_rows_that_are_all_equal_give_an_interval_of_no_width() -> None:
-    interval = bootstrap(["a", "a", "b", "b"]).interval(mean_of([0.5] * 4))
-    assert (interval.low, interval.high) == (0.5, 0.5)
+def test_every_redrawn_corpus_has_whole_papers_of_as_many_questions() -> None:
+    drawn = bootstrap(["a", "a", "a", "b", "b"])._draws
+    of_a, of_b = drawn[:, :3].sum(axis=1), drawn[:, 3:].sum(axis=1)
+    assert set(zip(of_a.tolist(), of_b.tolist(), strict=True)) == {(6, 0), (3, 2), (0, 4)}
+    assert drawn.max() > 2, "rows are drawn with replacement"
 
 
 def test_two_opposite_papers_are_as_unsure_as_two_coins() -> None:

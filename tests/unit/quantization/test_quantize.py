@@ -91,7 +91,7 @@ def test_a_disk_that_fills_up_is_an_error_and_no_short_file(tiny_gguf: Path, tmp
     program = """
 import resource, sys
 from pathlib import Path
-from qa_core.quantization.quantize import quantize, quantize_calibrated
+from qa_core.quantization.quantize import quantize
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 quantize(Path(sys.argv[1]), Path(sys.argv[2]), "Q4_K_M", None, 1)
 """
