@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from qa_core.errors import UserError
 from qa_core.generation.chat_model import ChatModel
 from qa_core.generation.completion import Collector, Completion, PromptTooLong
 from qa_core.generation.grammar import JsonGrammar
+from qa_core.generation.llama import LlamaModel
 from qa_core.generation.llama_context import LlamaContext
 from qa_core.generation.lora_adapter import LoraAdapter
 from qa_core.generation.request import Delta, Request
@@ -64,6 +66,8 @@ class Engine:
         self._inbox: list[Request] = []
         self._wake = threading.Condition()
         self._closed = False
+        self._in_use = threading.Lock()
+        """Held by whoever reads the model in a thread of its own, so that its memory is not freed meanwhile."""
         self._last_step = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="lectern-engine", daemon=True)
         self._thread.start()
@@ -73,7 +77,8 @@ class Engine:
         return self._chat.prompt(messages)
 
     def count_tokens(self, text: str) -> int:
-        return len(self._model.tokenize(text))
+        with self._open_model() as model:
+            return len(model.tokenize(text))
 
     @property
     def num_running(self) -> int:
@@ -157,8 +162,17 @@ class Engine:
             self._closed = True
             self._wake.notify()
         self._thread.join()
-        self._context.close()
-        self._close_model()
+        with self._in_use:
+            self._context.close()
+            self._close_model()
+
+    @contextmanager
+    def _open_model(self) -> Iterator[LlamaModel]:
+        """The model, which stays in memory for the length of the block; raises where it is gone."""
+        with self._in_use:
+            if self._closed:
+                raise RuntimeError("the engine is closed")
+            yield self._model
 
     def _close_model(self) -> None:
         if self._adapter:
@@ -173,13 +187,15 @@ class Engine:
         on_delta: Callable[[Delta], None],
         on_error: Callable[[Exception], None],
     ) -> Request:
-        if unknown := [token for token in params.logit_bias if not 0 <= token < self._model.n_vocab]:
-            raise UserError(f"logit_bias names token {unknown[0]}; the vocabulary has {self._model.n_vocab}")
-        grammar = JsonGrammar(self._model, params.json_schema) if params.json_schema else None
-        return Request(self._tokenize(prompt, params), params, on_delta, on_error, grammar)
+        with self._open_model() as model:
+            if unknown := [token for token in params.logit_bias if not 0 <= token < model.n_vocab]:
+                raise UserError(f"logit_bias names token {unknown[0]}; the vocabulary has {model.n_vocab}")
+            grammar = JsonGrammar(model, params.json_schema) if params.json_schema else None
+            tokens = self._checked(model.tokenize(prompt), params)
+        return Request(tokens, params, on_delta, on_error, grammar)
 
-    def _tokenize(self, prompt: str, params: SamplingParams) -> list[int]:
-        tokens = self._model.tokenize(prompt)
+    def _checked(self, tokens: list[int], params: SamplingParams) -> list[int]:
+        """``tokens`` of a prompt, which must leave room for the answer."""
         limit = self.settings.n_ctx - params.max_tokens
         if len(tokens) > limit:
             raise PromptTooLong(len(tokens), limit)
