@@ -90,7 +90,7 @@ class Trials:
         return [f"What about {words}?" for words in _sample(self.texts, 8, 400)]
 
     def _prompts(self, number: int) -> list[str]:
-        """Other ones for each round."""
+        """Other ones for each number."""
         return _sample(self.texts, words=45, count=64, seed=number)
 
 

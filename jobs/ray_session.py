@@ -22,8 +22,6 @@ _OBJECT_STORE_BYTES = 256 * 1024**2
 _WORKER_ENVIRONMENT = {
     # Each Ray worker owns a fraction of the machine; thread pools as wide as the machine would fight each other.
     "OMP_NUM_THREADS": "1",
-    # Waiting threads sleep instead of spinning, which beside busy neighbours was several times faster.
-    "GOMP_SPINCOUNT": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

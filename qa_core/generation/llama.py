@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
-import os
 import unicodedata
 from pathlib import Path
 from types import ModuleType
@@ -24,8 +23,6 @@ _NFC_PRE_TOKENIZERS = {"qwen2"}
 @functools.cache
 def library() -> ModuleType:
     """``llama_cpp``, ready to use and quiet: its messages go to Python's logging."""
-    # Idle OpenMP threads spin by default, which starves a neighbour on the same cores; the library reads this once.
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     import llama_cpp
 
     llama_cpp.llama_log_set(_log_callback(), ctypes.c_void_p(0))
