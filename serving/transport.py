@@ -18,6 +18,9 @@ _ONE_LOOP = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
 }
 _PROXY = {"RAY_SERVE_PROXY_USE_GRPC": "1"}
+_ANY_PORT = 0
+"""Of a proxy that nobody asks: the kernel gives it a free one when it listens. One that was looked for before might be
+taken by then, by another process of Ray for one."""
 
 
 def replica_environment() -> dict[str, str]:
@@ -51,7 +54,7 @@ class Transport:
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
             "RAY_SERVE_PORT_QUARANTINE_S": "0",
         }
-        return cls({**replica_environment(), **direct}, _free_port(settings.host))
+        return cls({**replica_environment(), **direct}, _ANY_PORT)
 
 
 def require_keys_behind_haproxy(settings: ServeSettings) -> None:
@@ -85,9 +88,3 @@ def let_ports_be_taken_again() -> None:
 def _reuse_address(sock: socket.socket) -> bool:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return True
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
