@@ -32,11 +32,13 @@ def against_llama_server(
     rounds: int,
     threads: int,
     client_counts: Sequence[int] = CLIENTS,
+    at_least: int = 0,
 ) -> dict[str, Any]:
     """Tokens a second by number of clients, medians over ``rounds``; empty where llama-server is not on the PATH.
 
     Args:
         arguments: of the service, which serves ``model`` under ``name``.
+        at_least: requests of all clients together.
         prompts: other ones for each number: both keep what they have computed, llama-server in memory beside its
             slots, too, and a prompt that was asked before would measure that.
     """
@@ -51,7 +53,7 @@ def against_llama_server(
     ]  # fmt: skip
     with running([*arguments, *slots]), _llama_server(program, model, threads):
         for number, clients in enumerate(rounds * list(client_counts)):
-            asked = requests(prompts(number), clients)
+            asked = requests(prompts(number), clients, at_least)
             for server, url in (("service", URL), ("llama_server", THEIR_URL)):
                 speed = asyncio.run(_tokens_per_second(url, name, asked))
                 figures.setdefault(f"{server}_{clients}", []).append(speed)

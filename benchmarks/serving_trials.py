@@ -19,6 +19,7 @@ from qa_core.config import LecternConfig
 SLOTS, QUEUE = 4, 4
 SLOTS_UNQUEUED = 2
 LARGE_CLIENTS = (1, 16)
+PROMPTS = 64
 Named = Iterator[tuple[str, dict[str, Any]]]
 """Names and figures of trials, each given as soon as it is over."""
 
@@ -48,7 +49,10 @@ class Trials:
 
     def peer(self) -> Named:
         name, threads = self.config.serve.model_name, self.threads
-        figures = against_llama_server(self.serving, name, self.model, self._prompts, self._rounds, threads)
+        # One client's few answers would be over in a tenth of a second.
+        figures = against_llama_server(
+            self.serving, name, self.model, self._prompts, self._rounds, threads, at_least=PROMPTS
+        )
         yield "llama_server", figures
         if self.large:
             model = random_500m(self.large, threads)
@@ -91,7 +95,7 @@ class Trials:
 
     def _prompts(self, number: int) -> list[str]:
         """Other ones for each number."""
-        return _sample(self.texts, words=45, count=64, seed=number)
+        return _sample(self.texts, words=45, count=PROMPTS, seed=number)
 
 
 def _short(prompts: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from qa_core.config import GenerationSettings
@@ -148,7 +147,7 @@ class Engine:
                 while not events.empty():
                     ready.append(events.get_nowait())
                 if deltas := [event for event in ready if isinstance(event, Delta)]:
-                    yield replace(deltas[-1], text="".join(delta.text for delta in deltas))
+                    yield deltas[-1]._replace(text="".join(delta.text for delta in deltas))
                 if isinstance(ready[-1], Exception):  # nothing follows it
                     raise ready[-1]
                 if ready[-1].finish_reason:

@@ -60,6 +60,7 @@ class LlamaModel:
         self._normalizes = self.header.metadata.get("tokenizer.ggml.pre") in _NFC_PRE_TOKENIZERS
         self.n_vocab: int = self._llama.llama_vocab_n_tokens(self.vocabulary)
         self.n_ctx_train: int = self._llama.llama_model_n_ctx_train(self.pointer)
+        self._answer_pieces: dict[int, bytes | None] = {}
 
     @property
     def chat_template(self) -> str | None:
@@ -103,6 +104,12 @@ class LlamaModel:
     def piece(self, token: int) -> bytes:
         """Bytes that ``token`` adds to an answer: none for a control token, perhaps half a character for others."""
         return self._piece(token, special=False)
+
+    def answer_piece(self, token: int) -> bytes | None:
+        """Bytes that ``token`` adds to an answer, None for one that ends it; remembered, as each is asked for often."""
+        if token not in self._answer_pieces:
+            self._answer_pieces[token] = None if self.ends_generation(token) else self.piece(token)
+        return self._answer_pieces[token]
 
     def _piece(self, token: int, special: bool) -> bytes:
         buffer = ctypes.create_string_buffer(_PIECE_BYTES)

@@ -55,6 +55,8 @@ class LlamaContext:
             self._lay_over(adapter)
         self._memory = self._llama.llama_get_memory(self._pointer)
         self._batch = self._llama.llama_batch_init(n_batch, 0, 1)
+        self._logits: dict[int, npt.NDArray[np.float32]] = {}
+        """By wanted row of the last batch."""
 
     def _lay_over(self, adapter: LoraAdapter) -> None:
         adapters = (self._llama.llama_adapter_lora_p_ctypes * 1)(adapter.pointer)
@@ -66,13 +68,18 @@ class LlamaContext:
     ) -> None:
         """Run the model on up to ``n_batch`` tokens; sequences ascend, ``wanted`` marks the rows that need logits."""
         self._check(tokens, positions, sequences, wanted)
-        batch = self._batch
+        batch, self._logits = self._batch, {}
         batch.n_tokens = len(tokens)
         for row, token in enumerate(tokens):
             batch.token[row], batch.pos[row], batch.logits[row] = token, positions[row], wanted[row]
             batch.n_seq_id[row], batch.seq_id[row][0] = 1, sequences[row]
         if status := self._llama.llama_decode(self._pointer, batch):
             raise RuntimeError(f"llama_decode returned {status} for {len(tokens)} tokens")
+        if rows := [row for row, is_wanted in enumerate(wanted) if is_wanted]:
+            # Of these rows alone, in their order. To ask for each by itself costs more than the draw.
+            pointer = self._llama.llama_get_logits(self._pointer)
+            logits = np.ctypeslib.as_array(pointer, (len(rows), self.model.n_vocab))
+            self._logits = dict(zip(rows, logits, strict=True))
 
     def _check(
         self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], wanted: Sequence[bool]
@@ -90,10 +97,9 @@ class LlamaContext:
 
     def logits(self, row: int) -> npt.NDArray[np.float32]:
         """Logits [vocabulary] of a wanted row of the last batch: a view that the next ``decode`` overwrites."""
-        pointer = self._llama.llama_get_logits_ith(self._pointer, row)
-        if not pointer:
+        if row not in self._logits:
             raise ValueError(f"row {row} of the last batch has no logits")
-        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
+        return self._logits[row]
 
     def forget(self, sequence: int) -> None:
         """Empty the cache of one sequence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from qa_core.generation.detokenizer import Detokenizer
 from qa_core.generation.sampling import Grammar, Sampler, SamplingParams
@@ -12,8 +12,7 @@ from qa_core.generation.sampling import Grammar, Sampler, SamplingParams
 FinishReason = Literal["stop", "length"]
 
 
-@dataclass(frozen=True)
-class Delta:
+class Delta(NamedTuple):
     """What one step adds to an answer; the last one has a ``finish_reason``."""
 
     text: str

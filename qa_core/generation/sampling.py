@@ -71,7 +71,8 @@ class Repeats:
     def __init__(self, size: int) -> None:
         """``size``: tokens of an n-gram; 0 counts none."""
         self._size = size
-        self._tokens: list[int] = []
+        self._context: tuple[int, ...] = ()
+        """The last ``size - 1`` tokens, or as many as there are."""
         self._followers: defaultdict[tuple[int, ...], set[int]] = defaultdict(set)
         """Of the ``size - 1`` tokens before them."""
 
@@ -83,13 +84,10 @@ class Repeats:
         """``token`` is the next one of the answer."""
         if not self._size:
             return
-        if len(self._tokens) >= self._size - 1:
+        too_many = len(self._context) + 2 - self._size
+        if too_many > 0:
             self._followers[self._context].add(token)
-        self._tokens.append(token)
-
-    @property
-    def _context(self) -> tuple[int, ...]:
-        return tuple(self._tokens[len(self._tokens) - self._size + 1 :]) if self._size else ()
+        self._context = (*self._context, token)[max(0, too_many) :]
 
 
 class Grammar(Protocol):

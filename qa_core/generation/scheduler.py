@@ -129,14 +129,14 @@ class Scheduler:
         return counts
 
     def _draw(self, slot: int, row: int) -> None:
-        request, model = self._running[slot], self._context.model
+        request = self._running[slot]
         try:
             token = request.sampler.choose(self._context.logits(row))
         except Exception as error:  # a grammar that leads nowhere concerns this request alone, and is told to it
             self._free(slot)
             request.on_error(error)
             return
-        delta = request.take(token, None if model.ends_generation(token) else model.piece(token))
+        delta = request.take(token, self._context.model.answer_piece(token))
         if delta is None:
             return
         if delta.finish_reason:

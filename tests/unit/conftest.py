@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from qa_core.config import ScratchModel
-
-# Threads that wait by spinning take the core from those that work; libgomp reads this when torch loads.
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 TEXTS = [
     "The attention layer compares each query with every key, so its cost grows with the square of the length.",
