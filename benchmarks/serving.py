@@ -3,7 +3,8 @@
     python -m benchmarks.serving --config tiny [--quick] [--large FOLDER] [--only PART ...] [section.key=value ...]
 
     engine  beside `llama_cpp.Llama` behind a lock: same file, same prompts, same threads, alternating in one process
-    peer    the service beside llama.cpp's own server, where `llama-server` is on the PATH
+    peer    the service beside llama.cpp's own server, where `llama-server` is on the PATH: one generator, and two with
+            half the slots and threads each
     hops    CPU time over the hops to a generator which only counts to eight
     path    the run is served, and asked through HTTP what its engine is asked directly
 
@@ -51,6 +52,7 @@ def _headline(figures: dict[str, Any]) -> dict[str, Any]:
         "ratio_c16": ("throughput", "ratio_c16"),
         "ratio_c16_500m": ("throughput_500m", "ratio_c16"),
         "ratio_llama_server": ("llama_server", "ratio_c16"),
+        "ratio_llama_server_two_replicas": ("llama_server_two_replicas", "ratio_c16"),
         "ratio_llama_server_500m": ("llama_server_500m", "ratio_c16"),
         "ttft_added_p50_ms": ("path", "ttft_added_p50_ms"),
         "ttft_added_p99_ms": ("path", "ttft_added_p99_ms"),

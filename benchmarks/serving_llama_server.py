@@ -33,12 +33,14 @@ def against_llama_server(
     threads: int,
     client_counts: Sequence[int] = CLIENTS,
     at_least: int = 0,
+    replicas: int = 1,
 ) -> dict[str, Any]:
     """Tokens a second by number of clients, medians over ``rounds``; empty where llama-server is not on the PATH.
 
     Args:
         arguments: of the service, which serves ``model`` under ``name``.
         at_least: requests of all clients together.
+        replicas: of the generator, among which its slots and its threads are divided.
         prompts: other ones for each number: both keep what they have computed, llama-server in memory beside its
             slots, too, and a prompt that was asked before would measure that.
     """
@@ -47,11 +49,7 @@ def against_llama_server(
         print("llama-server is not on the PATH", flush=True)
         return {}
     figures: dict[str, list[float]] = {}
-    slots = [
-        f"generation.n_seq_max={SLOTS}", f"generation.n_ctx={N_CTX}", f"generation.compute.n_threads={threads}",
-        f"serve.generator.max_ongoing_requests={SLOTS}",
-    ]  # fmt: skip
-    with running([*arguments, *slots]), _llama_server(program, model, threads):
+    with running([*arguments, *_layout(replicas, threads)]), _llama_server(program, model, threads):
         for number, clients in enumerate(rounds * list(client_counts)):
             asked = requests(prompts(number), clients, at_least)
             for server, url in (("service", URL), ("llama_server", THEIR_URL)):
@@ -60,6 +58,16 @@ def against_llama_server(
     medians = {key: round(statistics.median(values), 1) for key, values in figures.items()}
     ratios = {f"ratio_c{n}": round(medians[f"service_{n}"] / medians[f"llama_server_{n}"], 2) for n in client_counts}
     return {**medians, **ratios}
+
+
+def _layout(replicas: int, threads: int) -> list[str]:
+    slots, scaling = SLOTS // replicas, "serve.generator.autoscaling_config"
+    return [
+        f"generation.n_seq_max={slots}", f"generation.n_ctx={N_CTX}",
+        f"generation.compute.n_threads={threads // replicas}", f"serve.generator.max_ongoing_requests={slots}",
+        f"serve.generator.num_cpus={1 / replicas}", f"{scaling}.min_replicas={replicas}",
+        f"{scaling}.max_replicas={replicas}",
+    ]  # fmt: skip
 
 
 async def _tokens_per_second(url: str, name: str, asked: Sequence[Sequence[str]]) -> float:

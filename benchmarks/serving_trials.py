@@ -49,11 +49,13 @@ class Trials:
 
     def peer(self) -> Named:
         name, threads = self.config.serve.model_name, self.threads
-        # One client's few answers would be over in a tenth of a second.
-        figures = against_llama_server(
-            self.serving, name, self.model, self._prompts, self._rounds, threads, at_least=PROMPTS
-        )
-        yield "llama_server", figures
+        for replicas, trial in ((1, "llama_server"), (2, "llama_server_two_replicas")):
+            figures = against_llama_server(
+                self.serving, name, self.model, self._prompts, self._rounds, threads,
+                at_least=PROMPTS,  # one client's four answers would be over in a tenth of a second
+                replicas=replicas,
+            )  # fmt: skip
+            yield trial, figures
         if self.large:
             model = random_500m(self.large, threads)
             # A random model goes in circles, and llama-server lets it.
