@@ -79,9 +79,9 @@ def _settings(slots: int, threads: int) -> GenerationSettings:
     return GenerationSettings(n_ctx=N_CTX, max_tokens=NEW_TOKENS, n_seq_max=slots, compute=compute)
 
 
-def requests(prompts: Sequence[str], clients: int, at_least: int = 0) -> list[list[str]]:
-    """Of each client, its own prompts; ``at_least`` of all together."""
-    drawn = [prompts[place % len(prompts)] for place in range(max(at_least, clients * REQUESTS_A_CLIENT))]
+def requests(prompts: Sequence[str], clients: int, min_requests: int = 0) -> list[list[str]]:
+    """Of each client, its own prompts; of all together at least ``min_requests``."""
+    drawn = [prompts[place % len(prompts)] for place in range(max(min_requests, clients * REQUESTS_A_CLIENT))]
     return [drawn[client::clients] for client in range(clients)]
 
 

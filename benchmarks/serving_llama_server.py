@@ -32,16 +32,16 @@ def against_llama_server(
     rounds: int,
     threads: int,
     client_counts: Sequence[int] = CLIENTS,
-    at_least: int = 0,
+    min_requests: int = 0,
     replicas: int = 1,
 ) -> dict[str, Any]:
     """Tokens a second by number of clients, medians over ``rounds``; empty where llama-server is not on the PATH.
 
     Args:
         arguments: of the service, which serves ``model`` under ``name``.
-        at_least: requests of all clients together.
-        replicas: of the generator, among which its slots and its threads are divided.
-        prompts: other ones for each number: both keep what they have computed, llama-server in memory beside its
+        min_requests: of all clients together.
+        replicas: of the generator, among which its slots and its threads are divided; they must come out even.
+        prompts: drawn anew for each seed: both keep what they have computed, llama-server in memory beside its
             slots, too, and a prompt that was asked before would measure that.
     """
     program = shutil.which("llama-server")
@@ -49,12 +49,15 @@ def against_llama_server(
         print("llama-server is not on the PATH", flush=True)
         return {}
     figures: dict[str, list[float]] = {}
+    servers = [("service", URL), ("llama_server", THEIR_URL)]
     with running([*arguments, *_layout(replicas, threads)]), _llama_server(program, model, threads):
-        for number, clients in enumerate(rounds * list(client_counts)):
-            asked = requests(prompts(number), clients, at_least)
-            for server, url in (("service", URL), ("llama_server", THEIR_URL)):
+        for seed, clients in enumerate([SLOTS, *(rounds * list(client_counts))]):
+            asked = requests(prompts(seed), clients, min_requests)
+            servers.reverse()  # neither always goes first
+            for server, url in servers:
                 speed = asyncio.run(_tokens_per_second(url, name, asked))
-                figures.setdefault(f"{server}_{clients}", []).append(speed)
+                if seed:  # the first turn warms both up
+                    figures.setdefault(f"{server}_{clients}", []).append(speed)
     medians = {key: round(statistics.median(values), 1) for key, values in figures.items()}
     ratios = {f"ratio_c{n}": round(medians[f"service_{n}"] / medians[f"llama_server_{n}"], 2) for n in client_counts}
     return {**medians, **ratios}
@@ -71,8 +74,7 @@ def _layout(replicas: int, threads: int) -> list[str]:
 
 
 async def _tokens_per_second(url: str, name: str, asked: Sequence[Sequence[str]]) -> float:
-    """With aiohttp: on the cores that also serve, httpx takes a third of the time of both servers."""
-
+    # Not httpx, which on the cores that also serve took a quarter of one.
     async def client(http: aiohttp.ClientSession, prompts: Sequence[str]) -> int:
         tokens = 0
         for prompt in prompts:

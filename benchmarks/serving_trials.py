@@ -50,9 +50,11 @@ class Trials:
     def peer(self) -> Named:
         name, threads = self.config.serve.model_name, self.threads
         for replicas, trial in ((1, "llama_server"), (2, "llama_server_two_replicas")):
+            if threads % replicas:
+                continue
             figures = against_llama_server(
                 self.serving, name, self.model, self._prompts, self._rounds, threads,
-                at_least=PROMPTS,  # one client's four answers would be over in a tenth of a second
+                min_requests=PROMPTS,  # one client's four answers would be over in a tenth of a second
                 replicas=replicas,
             )  # fmt: skip
             yield trial, figures
@@ -60,7 +62,7 @@ class Trials:
             model = random_500m(self.large, threads)
             # A random model goes in circles, and llama-server lets it.
             serving = [*self.serving, f"serve.base_file={model}", "generation.no_repeat_ngram_size=0"]
-            prompts = lambda number: _short(self._prompts(number))  # noqa: E731
+            prompts = lambda seed: _short(self._prompts(seed))  # noqa: E731
             yield "llama_server_500m", against_llama_server(serving, name, model, prompts, 1, threads, LARGE_CLIENTS)
 
     def hops(self) -> Named:
@@ -95,9 +97,8 @@ class Trials:
     def _questions(self) -> list[str]:
         return [f"What about {words}?" for words in _sample(self.texts, 8, 400)]
 
-    def _prompts(self, number: int) -> list[str]:
-        """Other ones for each number."""
-        return _sample(self.texts, words=45, count=PROMPTS, seed=number)
+    def _prompts(self, seed: int) -> list[str]:
+        return _sample(self.texts, words=45, count=PROMPTS, seed=seed)
 
 
 def _short(prompts: Sequence[str]) -> list[str]:

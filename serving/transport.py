@@ -43,8 +43,9 @@ class Transport:
 
     @classmethod
     def on_this_machine(cls, settings: ServeSettings) -> Transport:
-        """The ingress listens itself, one hop fewer; a second one would have no port, so then the proxy listens."""
-        if settings.ingress.autoscaling_config.max_replicas > 1:
+        """The ingress listens itself, one hop fewer. A second one would have no port, so then the proxy listens, or
+        HAProxy where the environment asks for it."""
+        if settings.ingress.autoscaling_config.max_replicas > 1 or _is_haproxy_on():
             return cls.through_proxy(settings)
         direct = {
             "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
@@ -59,11 +60,15 @@ class Transport:
 
 def require_keys_behind_haproxy(settings: ServeSettings) -> None:
     """Ray Serve's HAProxy tells nobody who asks: to an ingress behind it every client looks like its own machine."""
-    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1" and not settings.api_keys_file:
+    if _is_haproxy_on() and not settings.api_keys_file:
         raise UserError(
             "RAY_SERVE_ENABLE_HA_PROXY=1 would let everybody on the network use the service, which asks for no key",
             "Set serve.api_keys_file=FILE with one key a line (`openssl rand -hex 24 > FILE`), or unset the variable.",
         )
+
+
+def _is_haproxy_on() -> bool:
+    return os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 
 
 def let_ports_be_taken_again() -> None:

@@ -12,17 +12,21 @@ from qa_core.generation.llama_context import LlamaContext
 def test_a_wanted_row_has_the_logits_that_llama_cpp_has_for_it(tiny_gguf: Path) -> None:
     model = LlamaModel(tiny_gguf)
     context = LlamaContext(model, n_ctx=64, n_seq_max=3, n_batch=16, n_threads=1)
-    tokens = model.tokenize("The attention layer compares")[:3]
-    wanted = [False, True, False, False, True, True]
-    context.decode(tokens + tokens, [0, 1, 2, 0, 1, 2], [0, 0, 0, 2, 2, 2], wanted)
-    for row in (1, 4, 5):
+    one, two, three, four = model.tokenize("The attention layer compares")[:4]
+    # Sequences of different lengths are computed in another order than they are in the batch.
+    context.decode([one, two, three, four, three, two], [0, 1, 2, 0, 1, 0], [0, 0, 0, 1, 1, 2], [False] + 5 * [True])
+    together = {row: context.logits(row).copy() for row in range(1, 6)}
+    for row, logits in together.items():
         theirs = context._llama.llama_get_logits_ith(context._pointer, row)
-        assert (context.logits(row) == np.ctypeslib.as_array(theirs, (model.n_vocab,))).all()
-    assert (context.logits(1) != context.logits(5)).any()
-    with pytest.raises(ValueError, match="row 3 of the last batch has no logits"):
-        context.logits(3)
-    context.decode(tokens[:1], [3], [0], [False])
-    with pytest.raises(ValueError, match="row 1 of the last batch has no logits"):
-        context.logits(1)
+        assert (logits == np.ctypeslib.as_array(theirs, (model.n_vocab,))).all()
+    with pytest.raises(ValueError, match="row 0 of the last batch has no logits"):
+        context.logits(0)
+    for row, alone in {2: [one, two, three], 4: [four, three], 5: [two]}.items():
+        context.clear()
+        context.decode(alone, range(len(alone)), [0] * len(alone), [False] * (len(alone) - 1) + [True])
+        assert context.logits(len(alone) - 1) == pytest.approx(together[row], abs=0.01)
+    context.decode([one], [1], [0], [False])
+    with pytest.raises(ValueError, match="row 0 of the last batch has no logits"):
+        context.logits(0)
     context.close()
     model.close()

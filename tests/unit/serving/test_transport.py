@@ -29,6 +29,11 @@ def test_several_ingresses_share_a_port_behind_the_proxy() -> None:
     assert "RAY_SERVE_ENABLE_DIRECT_INGRESS" not in Transport.through_proxy(settings).environment
 
 
+def test_where_haproxy_is_asked_for_it_listens_and_not_the_ingress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    assert Transport.on_this_machine(ServeSettings(port=8123)).proxy_port == 8123
+
+
 def test_a_setting_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(replica_environment().values()) == {"0"}
     monkeypatch.setenv("RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP", "1")
