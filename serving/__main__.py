@@ -176,6 +176,7 @@ def connect(address: str | None, environment: Mapping[str, str]) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     where: dict[str, Any] = {"address": address}
     if not address:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as in jobs/ray_session.py
         # Unix socket paths end at 107 bytes; Ray adds about 60 to the temporary folder's name.
         folder = os.path.join(tempfile.gettempdir(), f"ray-{os.getuid()}")
         where = {"address": "local", "include_dashboard": False, "_temp_dir": folder}

@@ -138,8 +138,8 @@ def test_the_rayservice_holds_a_config_that_serve_accepts():
 
 def test_a_jobs_variables_never_meet_those_of_the_ray_session():
     # Ray refuses to merge a job's runtime_env with ray.init's when both name a variable.
-    from jobs.ray_session import _WORKER_ENVIRONMENT
+    from jobs.ray_session import _ENVIRONMENT_ELSEWHERE, _WORKER_ENVIRONMENT
 
     runtime_env = yaml.safe_load((PROJECT / "cluster" / "runtime_env.yaml").read_text())
 
-    assert not runtime_env["env_vars"].keys() & _WORKER_ENVIRONMENT.keys()
+    assert not runtime_env["env_vars"].keys() & {**_WORKER_ENVIRONMENT, **_ENVIRONMENT_ELSEWHERE}.keys()

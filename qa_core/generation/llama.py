@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import os
 import unicodedata
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,10 @@ _NFC_PRE_TOKENIZERS = {"qwen2"}
 @functools.cache
 def library() -> ModuleType:
     """``llama_cpp``, ready to use and quiet: its messages go to Python's logging."""
+    # A process that gives way to others must not wait by spinning: the thread that it waits for may not come to run
+    # meanwhile. libgomp reads this once.
+    if os.nice(0) > 0:
+        os.environ.setdefault("GOMP_SPINCOUNT", "0")
     import llama_cpp
 
     llama_cpp.llama_log_set(_log_callback(), ctypes.c_void_p(0))
