@@ -30,8 +30,8 @@ _WORKER_ENVIRONMENT = {
 }
 
 _ENVIRONMENT_ELSEWHERE = {
-    # On clusters that others started Ray's workers give way to every other process (niceness 15). Threads of theirs that wait by spinning
-    # would hold the core that the awaited one could have: beside one busy process steps took ten times as long.
+    # On clusters that others started Ray's workers give way to every other process (niceness 15). Threads that wait by
+    # spinning would hold the core that the awaited one could have: beside a busy process steps took ten times as long.
     "GOMP_SPINCOUNT": "0",
 }
 
