@@ -45,8 +45,6 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     options: dict[str, Any] = {"log_to_driver": True, "logging_level": logging.WARNING}
-    # Workers of our own cluster wait by spinning, which is faster, so they must not give way to others (15, else).
-    os.environ.setdefault("RAY_worker_niceness", "0")
     target = address or os.environ.get("RAY_ADDRESS")
     runtime_env = {"env_vars": {**_WORKER_ENVIRONMENT, **(_ENVIRONMENT_ELSEWHERE if target else {})}}
     on_sigterm = signal.getsignal(signal.SIGTERM)
@@ -54,6 +52,8 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         if target:
             ray.init(address=target, runtime_env=runtime_env, **options)
         else:
+            # Workers of our own cluster wait by spinning, which is faster, so they must not give way (15, by default).
+            os.environ.setdefault("RAY_worker_niceness", "0")
             ray.init(
                 address="local",
                 include_dashboard=False,
