@@ -39,10 +39,10 @@ def against_llama_server(
 
     Args:
         arguments: of the service, which serves ``model`` under ``name``.
-        min_requests: of all clients together.
-        replicas: of the generator, among which its slots and its threads are divided; they must come out even.
         prompts: drawn anew for each seed: both keep what they have computed, llama-server in memory beside its
             slots, too, and a prompt that was asked before would measure that.
+        min_requests: of all clients together.
+        replicas: of the generator, among which its slots and its threads are divided; they must come out even.
     """
     program = shutil.which("llama-server")
     if program is None:
